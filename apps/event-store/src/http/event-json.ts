@@ -1,0 +1,43 @@
+/**
+ * Answers are built from bytes: an event's data and metadata are JSON text already and are never parsed on the way out, so
+ * that a number with twenty digits comes back as it was sent. One encoding serves reads and subscriptions alike.
+ */
+import type { Bytes } from '@synod/codec'
+import type { RecordedEvent } from '@synod/events'
+
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const space = 0x20
+
+/** `{stream, revision, position, id, type, data, metadata, tags, recordedAt}` as UTF-8 without a line break. */
+export function encodeEvent(event: RecordedEvent): Buffer {
+  const head =
+    `{"stream":${JSON.stringify(event.stream)},"revision":${event.revision},"position":${event.position},` +
+    `"id":${JSON.stringify(event.id)},"type":${JSON.stringify(event.type)},"data":`
+  const tail = `,"tags":${JSON.stringify(event.tags)},"recordedAt":"${new Date(event.recordedAt).toISOString()}"}`
+  const metadata = event.metadata === undefined ? 'null' : oneLine(event.metadata)
+  return Buffer.concat([
+    Buffer.from(head),
+    oneLine(event.data),
+    Buffer.from(',"metadata":'),
+    typeof metadata === 'string' ? Buffer.from(metadata) : metadata,
+    Buffer.from(tail),
+  ])
+}
+
+export function encodePage(events: readonly RecordedEvent[]): Buffer {
+  const parts: Buffer[] = [Buffer.from('{"events":[')]
+  for (const [index, event] of events.entries()) {
+    if (index > 0) parts.push(Buffer.from(','))
+    parts.push(encodeEvent(event))
+  }
+  parts.push(Buffer.from(']}'))
+  return Buffer.concat(parts)
+}
+
+/** Inside a JSON string a line break is always escaped, so a bare one is white space, and a blank is the same document. */
+function oneLine(json: Bytes): Buffer {
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength)
+  if (!bytes.includes(lineFeed) && !bytes.includes(carriageReturn)) return bytes
+  return Buffer.from(bytes.map((byte) => (byte === lineFeed || byte === carriageReturn ? space : byte)))
+}

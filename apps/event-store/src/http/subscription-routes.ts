@@ -1,0 +1,132 @@
+/**
+ * Server-sent events. A message is written when the one before has gone: the store's iterator is pulled, so a slow reader costs
+ * a socket's buffers and one page, and one that never reads is dropped after a while; it resumes with Last-Event-ID.
+ */
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { SubscribeOptions, SubscriptionMessage } from '@synod/events'
+import type { HttpLimits } from '../config/node-config.ts'
+import type { NodeView } from '../node/node-view.ts'
+import { encodeEvent } from './event-json.ts'
+import { busy, invalidArgument, unavailable } from './http-error.ts'
+import { integerOf, parseQuery, toInteger } from './query.ts'
+
+/** Below a second, so that no second of silence passes without a comment line. */
+const commentMilliseconds = 800
+/** A subscription that is refused is refused by then, mostly: with a status, not with an empty stream. */
+const refusalMilliseconds = 250
+
+/** Open subscriptions; `endAll` is part of a shutdown. */
+export class Subscriptions {
+  readonly #open = new Set<AbortController>()
+  #stopping = false
+
+  open(response: ServerResponse, max: number): AbortController {
+    if (this.#stopping) throw unavailable('this node is stopping: subscribe at another one')
+    if (this.#open.size >= max) throw busy(`${max} subscriptions are open at this node: try again, or at another node`)
+    const controller = new AbortController()
+    this.#open.add(controller)
+    response.once('close', () => {
+      this.#open.delete(controller)
+      controller.abort()
+    })
+    return controller
+  }
+
+  endAll(): void {
+    this.#stopping = true
+    for (const controller of this.#open) controller.abort()
+  }
+}
+
+/** `GET /streams/{stream}/subscription?from` and `GET /events/subscription?from`. */
+export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits: HttpLimits, subscriptions: Subscriptions): void {
+  const follow = async (request: FastifyRequest, reply: FastifyReply, stream?: string): Promise<void> => {
+    const options = { ...startOf(request), ...(stream !== undefined && { stream }) }
+    const store = node.store()
+    const controller = subscriptions.open(reply.raw, limits.subscriptionsMax)
+    const messages = store.subscribe({ ...options, signal: controller.signal })[Symbol.asyncIterator]()
+    try {
+      const first = messages.next()
+      await notRefused(first)
+      reply.hijack()
+      await write(reply.raw, messages, first, controller, limits.subscriberStallMillisecondsMax)
+    } catch (error) {
+      if (!reply.sent) throw error
+      // The head is out already: the connection ends, and the client resumes with Last-Event-ID.
+      if (!controller.signal.aborted) request.log.warn({ error }, 'a subscription ended with an error')
+    } finally {
+      controller.abort()
+      await messages.return?.()
+      if (reply.sent) reply.raw.end()
+    }
+  }
+  app.get<{ Params: { stream: string } }>('/streams/:stream/subscription', (request, reply) =>
+    follow(request, reply, request.params.stream),
+  )
+  app.get('/events/subscription', (request, reply) => follow(request, reply))
+}
+
+function startOf(request: FastifyRequest): SubscribeOptions {
+  const from = integerOf(parseQuery(request.raw.url ?? '', ['from']), 'from', 0)
+  const last = request.headers['last-event-id']
+  if (last !== undefined && last !== '') {
+    if (typeof last !== 'string') throw invalidArgument('Last-Event-ID must be one value')
+    return { afterPosition: toInteger(last, 'Last-Event-ID', 0, Number.MAX_SAFE_INTEGER) }
+  }
+  return from === undefined ? {} : { from }
+}
+
+async function notRefused(first: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise((resolve) => (timer = setTimeout(resolve, refusalMilliseconds)))
+  try {
+    await Promise.race([first, patience])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function write(
+  response: ServerResponse,
+  messages: AsyncIterator<SubscriptionMessage>,
+  first: Promise<IteratorResult<SubscriptionMessage>>,
+  controller: AbortController,
+  stallMilliseconds: number,
+): Promise<void> {
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+  response.write(': subscribed\n\n')
+  // A reader that takes nothing gets no comments on top: they would pile up behind what it does not take.
+  const comments = setInterval(() => response.writableNeedDrain || response.write(':\n\n'), commentMilliseconds)
+  try {
+    for (let result = await first; result.done !== true; result = await messages.next()) {
+      if (controller.signal.aborted) return
+      comments.refresh()
+      if (!response.write(encodeMessage(result.value))) await drained(response, controller, stallMilliseconds)
+    }
+  } finally {
+    clearInterval(comments)
+  }
+}
+
+async function drained(response: ServerResponse, controller: AbortController, milliseconds: number): Promise<void> {
+  const timer = setTimeout(() => response.destroy(), milliseconds)
+  try {
+    await once(response, 'drain', { signal: controller.signal })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function encodeMessage(message: SubscriptionMessage): Buffer {
+  if (message.kind === 'event') {
+    return Buffer.concat([
+      Buffer.from(`id: ${message.event.position}\nevent: event\ndata: `),
+      encodeEvent(message.event),
+      Buffer.from('\n\n'),
+    ])
+  }
+  const { kind, ...data } = message
+  return Buffer.from(`id: ${message.position}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`)
+}

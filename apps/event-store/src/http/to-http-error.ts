@@ -1,0 +1,40 @@
+import { EventStoreError, WrongExpectedRevisionError } from '@synod/events'
+import { HttpError, invalidArgument, tooLarge, unavailable } from './http-error.ts'
+
+const statusOf: Readonly<Record<EventStoreError['code'], number>> = {
+  wrong_expected_revision: 409,
+  stream_not_found: 404,
+  invalid_argument: 400,
+  too_large: 413,
+  event_id_conflict: 409,
+  idempotency_key_reused: 409,
+  unavailable: 503,
+  busy: 503,
+  aborted: 503,
+}
+
+/** What to answer for whatever was thrown; undefined for what nobody foresaw: that is a 500, and belongs into the log. */
+export function toHttpError(error: unknown): HttpError | undefined {
+  if (error instanceof HttpError) return error
+  if (error instanceof WrongExpectedRevisionError) {
+    const { stream, expected, actual } = error
+    return new HttpError(409, error.code, error.message, { stream, expected, actual })
+  }
+  if (error instanceof EventStoreError) {
+    // Whoever asked is gone, or the deadline passed: to a client both are "no answer here, now".
+    const code = error.code === 'aborted' ? 'unavailable' : error.code
+    return new HttpError(statusOf[error.code], code, error.message)
+  }
+  return fromFramework(error)
+}
+
+/** Fastify's own refusals, in this surface's words. */
+function fromFramework(error: unknown): HttpError | undefined {
+  const { statusCode, code, message } = error as { statusCode?: unknown; code?: unknown; message?: string }
+  if (typeof statusCode !== 'number' || typeof code !== 'string') return undefined
+  if (statusCode === 413) return tooLarge(message ?? code)
+  if (statusCode === 503) return unavailable('this node is stopping: ask another node')
+  if (statusCode === 408) return new HttpError(408, 'invalid_argument', 'the request did not arrive in time: send it again')
+  if (statusCode >= 400 && statusCode < 500) return invalidArgument(message ?? code)
+  return undefined
+}

@@ -1,0 +1,6 @@
+export type * from './event-store.ts'
+export { EventStoreError, WrongExpectedRevisionError } from './event-store-error.ts'
+export { createEventMachine, type EventMachine, type EventMachineOptions } from './event-machine.ts'
+export { openEventStore, type OpenEventStoreOptions } from './open-event-store.ts'
+export { eventLimits, type EventLimits } from './event-limits.ts'
+export type * from './read-side.ts'

@@ -1,0 +1,77 @@
+/**
+ * Linearizable reads share barriers: those that arrive while one is under way wait for the next, because a barrier counts
+ * only for reads that arrived before it was asked for.
+ */
+import type { Scheduler } from '@synod/transport'
+import { LogError } from './ordered-log.ts'
+import type { Index } from './slot.ts'
+
+interface Read {
+  readonly signal: AbortSignal | undefined
+  readonly resolve: (index: Index) => void
+  readonly reject: (error: Error) => void
+}
+
+const retryMs = 25
+
+export class Reads {
+  readonly #barrier: () => Promise<Index>
+  /** Why a read should not wait any longer for a quorum; undefined while it may. */
+  readonly #hopeless: () => string | undefined
+  readonly #scheduler: Scheduler
+  #arrived: Read[] = []
+  #underWay = false
+  readonly #counters = { barriers: 0, reads: 0 }
+
+  constructor(scheduler: Scheduler, barrier: () => Promise<Index>, hopeless: () => string | undefined) {
+    this.#scheduler = scheduler
+    this.#barrier = barrier
+    this.#hopeless = hopeless
+  }
+
+  /** Rejects with a LogError: `aborted`, or `unavailable` once waiting for a quorum has become hopeless. */
+  read(signal: AbortSignal | undefined): Promise<Index> {
+    this.#counters.reads++
+    return new Promise((resolve, reject) => {
+      this.#arrived.push({ signal, resolve, reject })
+      if (!this.#underWay) this.#begin((run) => this.#scheduler.defer(run))
+    })
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#counters
+  }
+
+  #begin(wait: (run: () => void) => void): void {
+    this.#underWay = true
+    wait(() => void this.#round())
+  }
+
+  async #round(): Promise<void> {
+    const reads = this.#arrived.filter((read) => !abort(read))
+    this.#arrived = []
+    if (reads.length === 0) {
+      this.#underWay = false
+      return
+    }
+    this.#counters.barriers++
+    let failed = false
+    try {
+      const index = await this.#barrier()
+      for (const read of reads) read.resolve(index)
+    } catch (error) {
+      failed = true
+      const why = this.#hopeless()
+      if (why !== undefined) for (const read of reads) read.reject(new LogError('unavailable', why, { cause: error }))
+      else this.#arrived.unshift(...reads)
+    }
+    if (this.#arrived.length === 0) this.#underWay = false
+    else this.#begin((run) => (failed ? void this.#scheduler.at(this.#scheduler.now() + retryMs, run) : this.#scheduler.defer(run)))
+  }
+}
+
+function abort({ signal, reject }: Read): boolean {
+  if (signal?.aborted !== true) return false
+  reject(new LogError('aborted', 'the read was given up before a quorum had answered'))
+  return true
+}

@@ -1,0 +1,104 @@
+/**
+ * The replicated session table: which commands were executed, and what was answered. It changes by decided commands only,
+ * so that every node has the same one and nobody's clock expires anything. An unknown session is refused, never executed:
+ * the command may have been executed before the session was forgotten.
+ */
+import { ByteReader, ByteWriter, type Bytes } from '@synod/codec'
+import type { Slot } from './slot.ts'
+
+interface Session<O> {
+  /** Sequences below were answered, and their answers are forgotten. */
+  floor: number
+  /** By sequence, in the order of execution. */
+  readonly answers: Map<number, Answer<O>>
+}
+
+export interface Answer<O> {
+  readonly slot: Slot
+  readonly output: O
+}
+
+export type Verdict<O> =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'answered'; readonly answer: Answer<O> }
+  /** The session is unknown, or the sequence is below its floor. */
+  | { readonly kind: 'expired' }
+
+export interface SessionTableLimits {
+  readonly sessionsMax: number
+  readonly sessionAnswersMax: number
+}
+
+export class SessionTable<O> {
+  readonly #limits: SessionTableLimits
+  /** In the order of last use: the first is the one to go. */
+  readonly #sessions = new Map<Slot, Session<O>>()
+
+  constructor(limits: SessionTableLimits) {
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** The slot of the opening command is the session's id. */
+  open(id: Slot): void {
+    this.#sessions.set(id, { floor: 1, answers: new Map() })
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= this.#limits.sessionsMax) break
+      this.#sessions.delete(oldest)
+    }
+  }
+
+  /** Marks the session as used and forgets what its client has. */
+  judge(id: Slot, sequence: number, floor: number): Verdict<O> {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return { kind: 'expired' }
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    if (floor > session.floor) {
+      session.floor = floor
+      // Executed roughly in the order of sequence, so what can go is at the front; a straggler goes a little later.
+      for (const known of session.answers.keys()) {
+        if (known >= floor) break
+        session.answers.delete(known)
+      }
+    }
+    const answer = session.answers.get(sequence)
+    if (answer !== undefined) return { kind: 'answered', answer }
+    return sequence < session.floor ? { kind: 'expired' } : { kind: 'new' }
+  }
+
+  record(id: Slot, sequence: number, answer: Answer<O>): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) throw new Error(`session ${id} recorded before it was judged`)
+    session.answers.set(sequence, answer)
+    for (const oldest of session.answers.keys()) {
+      if (session.answers.size <= this.#limits.sessionAnswersMax) break
+      session.answers.delete(oldest)
+      session.floor = Math.max(session.floor, oldest + 1)
+    }
+  }
+
+  encode(writer: ByteWriter, encodeOutput: (output: O) => Bytes): void {
+    writer.u32(this.#sessions.size)
+    for (const [id, { floor, answers }] of this.#sessions) {
+      writer.u53(id).u53(floor).u32(answers.size)
+      for (const [sequence, { slot, output }] of answers) writer.u53(sequence).u53(slot).bytes(encodeOutput(output))
+    }
+  }
+
+  /** Throws a MalformedError. */
+  decode(reader: ByteReader, decodeOutput: (bytes: Bytes) => O): void {
+    for (let left = reader.count(20); left > 0; left--) {
+      const id = reader.u53()
+      const session: Session<O> = { floor: reader.u53(), answers: new Map() }
+      for (let answers = reader.count(20); answers > 0; answers--) {
+        const sequence = reader.u53()
+        session.answers.set(sequence, { slot: reader.u53(), output: decodeOutput(reader.bytes()) })
+      }
+      this.#sessions.set(id, session)
+    }
+  }
+}
