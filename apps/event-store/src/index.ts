@@ -1,1 +1,9 @@
-export {}
+export { nodeConfigSchema, type HttpLimits, type NodeConfig } from './config/node-config.ts'
+export { readNodeConfig } from './config/read-node-config.ts'
+export { ConfigError } from './config/config-error.ts'
+export { loadPackage } from './config/load-package.ts'
+export { composeNode, foundStore, type ComposedNode } from './compose-node.ts'
+export { openHttpServer, type HttpServer } from './http/http-server.ts'
+export { openLogger } from './node/logger.ts'
+export { NodeLife } from './node/node-life.ts'
+export { startCluster, type LocalCluster, type StartClusterOptions, type ClusterAnswer } from './supervisor/local-cluster.ts'

@@ -1,1 +1,2 @@
-export {};
+export { postgresLogStore, store } from './postgres-log-store.ts'
+export type { PostgresLogStoreOptions } from './postgres-log-store-options.ts'

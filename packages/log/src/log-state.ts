@@ -27,7 +27,7 @@ export class LogState<O> {
 
   encode(): Bytes {
     const writer = new ByteWriter(4096).u8(version).u53(this.slot).raw(this.hash)
-    this.sessions.encode(writer, this.#outputs.encode)
+    this.sessions.encode(writer, (output) => this.#outputs.encode(output))
     return writer.finish()
   }
 
@@ -39,7 +39,7 @@ export class LogState<O> {
     if (format !== version) throw new Error(`the saved state of the log has version ${format}, this build knows ${version}: start the newer build`)
     state.slot = reader.u53()
     state.hash = reader.raw(chainStart.length)
-    state.sessions.decode(reader, outputs.decode)
+    state.sessions.decode(reader, (encoded) => outputs.decode(encoded))
     reader.end()
     return state
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 import type { Genesis } from './configuration.ts'
@@ -56,7 +57,7 @@ export class MemoryDisk {
 
   found(genesis: Genesis): void {
     if (this.#genesis !== undefined) {
-      if (JSON.stringify(this.#genesis) === JSON.stringify(genesis)) return
+      if (isDeepStrictEqual(this.#genesis, genesis)) return
       throw new StoreError('already_founded', `this store belongs to node ${this.#genesis.node} of cluster ${this.#genesis.configuration.cluster}: use an empty one`)
     }
     if (this.#epochs.size > 0) throw new StoreError('already_founded', 'this store holds records and no genesis: use an empty one')

@@ -28,11 +28,18 @@ interface WaitingWrite {
   reject(error: StoreError): void
 }
 
+interface Opened {
+  readonly boot: number
+  /** The disk's crashes at the opening: one more, and this store is gone. */
+  readonly crashes: number
+  readonly checker: StoreOperationChecker
+}
+
 class MemoryLogStore implements LogStore {
   readonly #disk: MemoryDisk
   readonly #defer: (run: () => void) => void
   readonly #readBatchBytesMax: number
-  #opened: { readonly boot: number; readonly crashes: number; readonly checker: StoreOperationChecker } | undefined
+  #opened: Opened | undefined
   #dead: StoreError | undefined
   #closed = false
   #waiting: WaitingWrite[] = []
@@ -127,7 +134,7 @@ class MemoryLogStore implements LogStore {
     if (crashes !== this.#disk.crashes) throw new StoreError('unavailable', 'the memory disk crashed: open another store on it')
   }
 
-  #usable(): NonNullable<typeof this.#opened> {
+  #usable(): Opened {
     this.#refuseClosed()
     if (this.#dead !== undefined) throw this.#dead
     if (this.#opened === undefined) throw new StoreError('closed', 'the store is not open yet')
@@ -138,7 +145,7 @@ class MemoryLogStore implements LogStore {
 
 /** A disk keeps its own bytes: whoever wrote them may use the buffer again, or let a large one go. */
 function copy(operation: StoreOperation): StoreOperation {
-  if (operation.op === 'meta') return { ...operation, value: operation.value.slice() }
-  if (operation.op === 'slot') return { ...operation, header: operation.header.slice(), entry: operation.entry.slice() }
+  if (operation.op === 'meta') return { ...operation, value: new Uint8Array(operation.value) }
+  if (operation.op === 'slot') return { ...operation, header: new Uint8Array(operation.header), entry: new Uint8Array(operation.entry) }
   return operation
 }

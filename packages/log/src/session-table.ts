@@ -3,7 +3,7 @@
  * so that every node has the same one and nobody's clock expires anything. An unknown session is refused, never executed:
  * the command may have been executed before the session was forgotten.
  */
-import { ByteReader, ByteWriter, type Bytes } from '@synod/codec'
+import type { ByteReader, ByteWriter, Bytes } from '@synod/codec'
 import type { Slot } from './slot.ts'
 
 interface Session<O> {

@@ -28,8 +28,8 @@ export class WipedLog<O> implements OrderedLog<O> {
     return Promise.reject(this.#error())
   }
 
-  async *entries(): AsyncIterable<never> {
-    throw this.#error()
+  entries(): AsyncIterable<never> {
+    return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(this.#error()) }) }
   }
 
   slices(): Promise<Bytes[]> {

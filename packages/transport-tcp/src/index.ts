@@ -1,1 +1,2 @@
-export {};
+export { transport } from './tcp-transport.ts';
+export type { TcpOptions } from './tcp-options.ts';

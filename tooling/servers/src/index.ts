@@ -1,6 +1,7 @@
 export { dataFolder } from './data-folder.ts'
 export type { DataFolder } from './data-folder.ts'
 export { findNats } from './find-nats.ts'
+export { lockFolder } from './folder-lock.ts'
 export { freePort } from './free-port.ts'
 export { ServerError } from './server-error.ts'
 export type { ServerErrorCode } from './server-error.ts'

@@ -8,8 +8,15 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from './config-error.ts'
 
-/** One export of a package, unchecked: the caller knows its port. @throws ConfigError `package_…` */
-export async function loadPackage(name: string, exported: string, fromFile: string): Promise<unknown> {
+export interface LoadedExport {
+  /** Which of the names it was. */
+  readonly name: string
+  /** Unchecked: the caller knows its port. */
+  readonly value: unknown
+}
+
+/** The first of these exports that the package has. @throws ConfigError `package_…` */
+export async function loadPackage(name: string, exported: readonly string[], fromFile: string): Promise<LoadedExport> {
   const path = resolvePackage(name, fromFile)
   let loaded: Record<string, unknown>
   try {
@@ -17,15 +24,15 @@ export async function loadPackage(name: string, exported: string, fromFile: stri
   } catch (cause) {
     throw new ConfigError('package_failed', `package ${name} (${path}) does not load: ${(cause as Error).message}`, { cause })
   }
-  const value = loaded[exported]
-  if (value === undefined) {
+  const found = exported.find((candidate) => loaded[candidate] !== undefined)
+  if (found === undefined) {
     const names = Object.keys(loaded).join(', ') || 'nothing'
     throw new ConfigError(
       'package_export_missing',
-      `package ${name} (${path}) has no export \`${exported}\` (it has ${names}): name a package that implements this port`,
+      `package ${name} (${path}) has no export \`${exported.join('` or `')}\` (it has ${names}): name a package that implements this port`,
     )
   }
-  return value
+  return { name: found, value: loaded[found] }
 }
 
 function resolvePackage(name: string, fromFile: string): string {

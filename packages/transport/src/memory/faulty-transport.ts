@@ -16,6 +16,8 @@ export interface FaultyTransportOptions {
   /** The node that sends through it. */
   readonly self: NodeId;
   readonly faults: Faults;
+  /** Whom it may send to: then a frame to anybody else is refused at once, also where it would be lost or late. */
+  readonly peers?: ReadonlySet<NodeId>;
   /** Default: the system's. */
   readonly scheduler?: Scheduler;
   /** What delayed frames may occupy, in bytes (64 are added to each frame's length). Default 256 MiB. */
@@ -31,11 +33,15 @@ export function faultyTransport(inner: Transport, options: FaultyTransportOption
 /** The same for a whole package: every transport that the factory opens is decorated. */
 export function faultyFactory(
   factory: TransportFactory,
-  options: Omit<FaultyTransportOptions, 'self'>,
+  options: Omit<FaultyTransportOptions, 'self' | 'peers'>,
 ): TransportFactory {
   return {
     name: `${factory.name} with faults`,
-    open: async (open) => faultyTransport(await factory.open(open), { ...options, self: open.self }),
+    async open(open) {
+      const peers = new Set(open.addresses.keys());
+      peers.delete(open.self);
+      return faultyTransport(await factory.open(open), { ...options, self: open.self, peers });
+    },
   };
 }
 
@@ -43,6 +49,7 @@ class FaultyTransport implements Transport {
   readonly #inner: Transport;
   readonly #self: NodeId;
   readonly #faults: Faults;
+  readonly #peers: ReadonlySet<NodeId> | undefined;
   readonly #scheduler: Scheduler;
   readonly #heldBytesMax: number;
   readonly #held = new Set<() => void>();
@@ -50,10 +57,11 @@ class FaultyTransport implements Transport {
   #heldBytes = 0;
   #closed = false;
 
-  constructor(inner: Transport, { self, faults, scheduler, heldBytesMax }: FaultyTransportOptions) {
+  constructor(inner: Transport, { self, faults, peers, scheduler, heldBytesMax }: FaultyTransportOptions) {
     this.#inner = inner;
     this.#self = self;
     this.#faults = faults;
+    this.#peers = peers;
     this.#scheduler = scheduler ?? systemScheduler;
     this.#heldBytesMax = heldBytesMax ?? 256 * 1024 * 1024;
   }
@@ -65,7 +73,8 @@ class FaultyTransport implements Transport {
   send(to: NodeId, frame: Bytes): void {
     if (this.#closed) return;
     if (!this.#faults.active) return this.#inner.send(to, frame);
-    // A frame that is lost must not hide a bug above: what the inner transport would refuse is refused.
+    // A frame that is lost or late must not hide a bug above: what the inner transport would refuse is refused here.
+    if (this.#peers?.has(to) === false) throw TransportError.unknownPeer(this.#self, to);
     if (frame.length > this.frameBytesMax) throw TransportError.frameTooLarge(to, frame.length, this.frameBytesMax);
     const delays = this.#faults.fate(this.#self, to, frame);
     if (delays.length === 0) this.#drop(to, frame);

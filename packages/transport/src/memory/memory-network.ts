@@ -6,7 +6,6 @@
  *
  * Frames are handed over by reference: a sender that changes one after sending breaks its receiver, here as there.
  */
-import type { Bytes } from '@synod/codec';
 import type { NodeId } from '../node-id.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { systemScheduler } from '../system-scheduler.ts';
@@ -47,11 +46,22 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   const places = new Map<string, MemoryTransport>();
   let onTheWay: Parcel[] = [];
 
-  /** What is sent while frames are delivered belongs to the next turn. */
+  /** What is sent while frames are delivered belongs to the next turn; a listener that throws costs nobody else a frame. */
   function deliver(): void {
     const parcels = onTheWay;
     onTheWay = [];
-    for (const parcel of parcels) parcel.from.arrived(parcel, places.get(parcel.address));
+    let delivered = 0;
+    try {
+      for (const parcel of parcels) {
+        delivered++;
+        parcel.from.arrived(parcel, places.get(parcel.address));
+      }
+    } finally {
+      if (delivered < parcels.length) {
+        if (onTheWay.length === 0) scheduler.defer(deliver);
+        onTheWay = [...parcels.slice(delivered), ...onTheWay];
+      }
+    }
   }
 
   function open({ self, addresses, options: own }: TransportOptions): Transport {
@@ -73,7 +83,9 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
       leave: () => places.delete(address),
     });
     places.set(address, transport);
-    return faultyTransport(transport, { self, faults, scheduler });
+    const peers = new Set(addresses.keys());
+    peers.delete(self);
+    return faultyTransport(transport, { self, faults, peers, scheduler });
   }
 
   return {

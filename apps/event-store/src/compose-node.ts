@@ -1,0 +1,120 @@
+/**
+ * The composition root: the one file that knows that adapters exist. Each is found by the name in the configuration, and seen
+ * only through its port from here on.
+ */
+import { randomBytes } from 'node:crypto'
+import { createEventMachine, openEventStore, type EventStore, type ReadSideFactory } from '@synod/events'
+import { hostProtocol, type ProtocolFactory } from '@synod/consensus'
+import { openVirtualLog, type Genesis, type LogletFactory, type LogStore, type LogStoreFactory, type OrderedLog } from '@synod/log'
+import { systemScheduler, type TransportFactory } from '@synod/transport'
+import { ConfigError } from './config/config-error.ts'
+import { loadPackage } from './config/load-package.ts'
+import type { NodeConfig } from './config/node-config.ts'
+
+export interface ComposedNode {
+  readonly log: Pick<OrderedLog<unknown>, 'status'>
+  /** Absent in a node whose store was wiped: there is nothing to answer from. */
+  readonly events?: EventStore
+  onStatus(listener: () => void): void
+  stepDown(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface NodeEvents {
+  /** A broken invariant or a dead store; the process should end. Called at most once. */
+  readonly onFailure: (error: Error) => void
+  /** What an operator should know. */
+  readonly warn: (message: string) => void
+}
+
+/** Opens everything. Rejects with a ConfigError, StoreError, LogError, TransportError or ReadSideError, and then nothing is open. */
+export async function composeNode(config: NodeConfig, configFile: string, { onFailure, warn }: NodeEvents): Promise<ComposedNode> {
+  const store = await createStore(config, configFile, warn)
+  const readSideFactory = (await loadPackage(config.readSide.package, ['readSide'], configFile)).value as ReadSideFactory
+  const transportFactory = (await loadPackage(config.transport.package, ['transport'], configFile)).value as TransportFactory
+  const transport = await transportFactory.open({
+    self: config.id,
+    addresses: new Map(Object.entries(config.peers).map(([id, { address }]) => [id, address])),
+    options: config.transport.options,
+  })
+  try {
+    const machine = createEventMachine({ readSide: readSideFactory.create(config.readSide.options), onFailure })
+    const log = await openVirtualLog({
+      self: config.id,
+      cluster: config.cluster,
+      store,
+      transport,
+      machine,
+      scheduler: systemScheduler,
+      nonce: randomBytes(6).readUIntBE(0, 6),
+      loadLoglet: (protocol, options) => loadLoglet(protocol, options, configFile),
+      onFailure,
+    })
+    const wiped = log.status().state === 'wiped'
+    const events = wiped ? undefined : openEventStore({ log, machine })
+    return {
+      log,
+      ...(events !== undefined && { events }),
+      onStatus: (listener) => log.onStatus(listener),
+      stepDown: () => log.stepDown(),
+      async close() {
+        await events?.close()
+        await log.close()
+      },
+    }
+  } catch (error) {
+    await transport.close()
+    await store.close()
+    throw error
+  }
+}
+
+/** Writes the genesis record into the store of one node. @throws ConfigError, StoreError `already_founded` */
+export async function foundStore(config: NodeConfig, configFile: string): Promise<void> {
+  // It loads, and takes these options: the node would find out too late.
+  await loadLoglet(config.consensus.package, JSON.stringify(config.consensus.options), configFile)
+  const voters = Object.entries(config.peers)
+    .map(([node, { incarnation }]) => {
+      if (incarnation !== undefined) return { node, incarnation }
+      throw new ConfigError(
+        'config_invalid',
+        `${configFile}: peers.${node}.incarnation is missing: draw 32 hexadecimal digits, the same in every node's file`,
+      )
+    })
+    .toSorted((a, b) => (a.node < b.node ? -1 : 1))
+  const genesis: Genesis = {
+    node: config.id,
+    incarnation: voters.find(({ node }) => node === config.id)?.incarnation ?? '',
+    configuration: {
+      cluster: config.cluster,
+      epoch: 1,
+      protocol: config.consensus.package,
+      protocolOptions: JSON.stringify(config.consensus.options),
+      voters,
+    },
+  }
+  const store = await createStore(config, configFile)
+  try {
+    await store.found(genesis)
+  } finally {
+    await store.close()
+  }
+}
+
+async function createStore(config: NodeConfig, configFile: string, warn?: (message: string) => void): Promise<LogStore> {
+  const factory = (await loadPackage(config.store.package, ['store'], configFile)).value as LogStoreFactory
+  return factory.create({ options: config.store.options, ...(warn !== undefined && { warn }) })
+}
+
+/** A consensus package exports a pure core under the name `protocol`, or a loglet of its own under the name `loglet`. */
+async function loadLoglet(name: string, optionsText: string, configFile: string): Promise<LogletFactory> {
+  const { name: exported, value } = await loadPackage(name, ['loglet', 'protocol'], configFile)
+  const options: unknown = JSON.parse(optionsText)
+  try {
+    if (exported === 'loglet') return (value as (options: unknown) => LogletFactory)(options)
+    return hostProtocol((value as ProtocolFactory<unknown>)(options))
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new ConfigError('config_invalid', `consensus package ${name} refuses its options ${optionsText}: ${cause.message}`, { cause })
+  }
+}

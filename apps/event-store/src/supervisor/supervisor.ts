@@ -1,0 +1,193 @@
+/**
+ * `start`: the nodes of one data folder as processes of their own, each with its Postgres. The order of things is what makes it
+ * safe: lock the folder, wait for what a killed predecessor left, look at the ports, found the stores while no node can run,
+ * then run the nodes. Whatever fails on the way, all that was started is stopped.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { lockFolder, ServerError, type PostgresServer } from '@synod/servers'
+import { foundStore } from '../compose-node.ts'
+import type { NodeConfig } from '../config/node-config.ts'
+import { readNodeConfig } from '../config/read-node-config.ts'
+import { openClusterFile, writeClusterFile, type ClusterFile, type WantedCluster } from './cluster-file.ts'
+import { requireFree, transportPorts } from './ports.ts'
+import { StartError } from './start-error.ts'
+import { SupervisedNode } from './supervised-node.ts'
+
+export interface SupervisorOptions extends WantedCluster {
+  readonly data: string
+  /** Nodes listen here; loopback unless told otherwise. */
+  readonly host: string
+  /** The first node's, the others follow. */
+  readonly port: number
+  readonly transport: string
+  readonly restarts: boolean
+  /** Progress, for people. */
+  readonly report: (message: string) => void
+}
+
+const leftoverMillisecondsMax = 15_000
+const readyPollMilliseconds = 100
+const slowMilliseconds = 30_000
+
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #stopping = new AbortController()
+  #lock: { release(): void } | undefined
+  #nodes: readonly SupervisedNode[] = []
+  #urls: readonly string[] = []
+  #starting: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls
+  }
+
+  /** Resolves when every node that can be is ready, or when it was stopped meanwhile. @throws StartError, ServerError, ConfigError, StoreError */
+  start(): Promise<void> {
+    this.#starting ??= this.#startAll()
+    return this.#starting
+  }
+
+  /** All nodes, then all databases. Idempotent; may be called while starting. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll()
+    return this.#stopped
+  }
+
+  async #startAll(): Promise<void> {
+    const { data, report, host, port } = this.#options
+    mkdirSync(data, { recursive: true })
+    this.#lock = lockFolder(join(data, 'start.lock'))
+    let file = openClusterFile(data, this.#options)
+    const ids = file.nodes.map(({ id }) => id)
+    await this.#waitForLeftovers(ids)
+    await requireFree(host, port, ids)
+    this.#urls = ids.map((_, index) => `http://${host}:${port + index}`)
+    const ports = await transportPorts(
+      host,
+      file.nodes.map((node) => node.transportPort),
+    )
+    file = { ...file, nodes: file.nodes.map((node, index) => ({ ...node, transportPort: ports[index] ?? 0 })) }
+    writeClusterFile(data, file)
+    this.#nodes = ids.map((id, index) => this.#node(file, id, index))
+    report(`data in ${data}`)
+    report(`starting Postgres for ${ids.join(', ')}`)
+    const databases = await Promise.all(this.#nodes.map((node) => node.database()))
+    if (this.#stopping.signal.aborted) return
+    if (file.state === 'founding') file = await this.#found(file, databases)
+    if (this.#stopping.signal.aborted) return
+    report(`starting nodes ${ids.join(', ')}`)
+    for (const node of this.#nodes) node.run()
+    await this.#waitReady()
+  }
+
+  #node(file: ClusterFile, id: string, index: number): SupervisedNode {
+    const { data, report, restarts } = this.#options
+    const folder = join(data, id)
+    const configure = (postgres: PostgresServer): string => this.#writeConfig(file, id, index, postgres)
+    return new SupervisedNode({ id, folder, restarts, report, configure })
+  }
+
+  /** While this runs no node does, and a crash in the middle does it again: the same record into a store that has it is nothing. */
+  async #found(file: ClusterFile, databases: readonly PostgresServer[]): Promise<ClusterFile> {
+    this.#options.report(`founding cluster ${file.cluster}`)
+    await Promise.all(
+      databases.map((postgres, index) => {
+        const path = this.#writeConfig(file, file.nodes[index]?.id ?? '', index, postgres)
+        return foundStore(readNodeConfig(path), path)
+      }),
+    )
+    const founded: ClusterFile = { ...file, state: 'founded' }
+    writeClusterFile(this.#options.data, founded)
+    return founded
+  }
+
+  #writeConfig(file: ClusterFile, id: string, index: number, postgres: PostgresServer): string {
+    const { host, port, transport, data } = this.#options
+    const peers = file.nodes.map((node, at) => [
+      node.id,
+      { address: `${host}:${node.transportPort}`, url: this.#urls[at] ?? '', incarnation: node.incarnation },
+    ])
+    const config: Omit<NodeConfig, 'limits'> = {
+      id,
+      cluster: file.cluster,
+      peers: Object.fromEntries(peers),
+      http: { host, port: port + index },
+      consensus: { package: file.protocol, options: file.protocolOptions },
+      transport: { package: transport, options: {} },
+      store: { package: '@synod/log-postgres', options: { connectionString: postgres.connectionString } },
+      readSide: { package: '@synod/events-postgres', options: { connectionString: postgres.connectionString } },
+    }
+    const path = join(data, id, 'config.json')
+    // It holds a password. Made anew at every start of the node: not to be edited.
+    writeFileSync(path, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 })
+    return path
+  }
+
+  /** Nodes whose supervisor was killed stop by themselves; until then they hold their locks and ports. */
+  async #waitForLeftovers(ids: readonly string[]): Promise<void> {
+    const deadline = performance.now() + leftoverMillisecondsMax
+    for (const id of ids) {
+      const file = join(this.#options.data, id, 'node.lock')
+      while (existsSync(file)) {
+        try {
+          lockFolder(file).release()
+        } catch (error) {
+          if (!(error instanceof ServerError) || performance.now() > deadline) {
+            throw new StartError(`a node of an earlier start still runs: ${(error as Error).message}`, { cause: error })
+          }
+          await sleep(50)
+        }
+      }
+    }
+  }
+
+  async #waitReady(): Promise<void> {
+    const startedAt = performance.now()
+    let told = false
+    const waiting = new Map(this.#nodes.map((node, index) => [node, this.#urls[index] ?? '']))
+    while (waiting.size > 0 && !this.#stopping.signal.aborted) {
+      for (const [node, url] of waiting) {
+        const { state, why } = await healthOf(url)
+        if (state === 'ready' || state === 'wiped' || node.over !== undefined) waiting.delete(node)
+        if (state === 'wiped') this.#options.report(`${node.id} takes no part: ${why}`)
+        else if (state === 'ready') this.#options.report(`${node.id} is ready`)
+      }
+      if (!told && performance.now() - startedAt > slowMilliseconds) {
+        told = true
+        this.#options.report(
+          `still waiting for ${[...waiting.keys()].map(({ id }) => id).join(', ')}: see node.log below ${this.#options.data}`,
+        )
+      }
+      if (waiting.size > 0) await sleep(readyPollMilliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+    if (this.#nodes.every(({ over }) => over !== undefined)) throw new StartError('no node runs: what is above says why')
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#stopping.abort()
+    // A failure to start is reported by whoever called `start`.
+    await this.#starting?.catch(() => undefined)
+    await Promise.all(this.#nodes.map((node) => node.stopProcess()))
+    await Promise.all(this.#nodes.map((node) => node.stopDatabase()))
+    this.#lock?.release()
+  }
+}
+
+async function healthOf(url: string): Promise<{ readonly state: string; readonly why: string }> {
+  try {
+    const ready = await fetch(new URL('/health/ready', url), { signal: AbortSignal.timeout(1000) })
+    if (ready.ok) return { state: 'ready', why: '' }
+    const node = await fetch(new URL('/node', url), { signal: AbortSignal.timeout(1000) })
+    const { state, why } = (await node.json()) as { state?: string; why?: string }
+    return { state: state ?? '', why: why ?? '' }
+  } catch {
+    return { state: 'unreachable', why: '' } // not listening yet
+  }
+}

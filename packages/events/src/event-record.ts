@@ -1,0 +1,81 @@
+/**
+ * An event as bytes: encoded once, by the node that proposes it, and opaque on every way after that. It is a blob of its
+ * command, so that it is hashed and read back alone.
+ *
+ *   record = version u8 (1) · recordedAt u53 · id 16 bytes · key u32 (0: not encrypted; reserved) · content u8 (0: JSON)
+ *            · type string · data bytes · metadata present u8 · [metadata bytes] · tags count u32 · tag string…
+ *
+ * The id stands at a fixed offset: the machine reads it without decoding the rest. A new version of the record comes with a new
+ * version of the command, because all nodes must agree on what is malformed.
+ */
+import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
+import type { RecordedEvent } from './event-store.ts'
+import { formatUuid } from './uuid.ts'
+
+const version = 1
+const jsonContent = 0
+/** Where the 16 bytes of the id stand in a record. */
+export const recordIdOffset = 9
+const fixedBytes = 30
+
+export interface EventToRecord {
+  readonly type: string
+  readonly data: Bytes
+  readonly metadata?: Bytes
+  readonly tags?: readonly string[]
+}
+
+export function encodeRecord(event: EventToRecord, id: Bytes, recordedAt: number): Bytes {
+  const { type, data, metadata, tags = [] } = event
+  const tagBytes = tags.reduce((sum, tag) => sum + 4 + tag.length * 3, 0)
+  const writer = new ByteWriter(fixedBytes + 17 + type.length * 3 + data.length + (metadata?.length ?? 0) + tagBytes)
+  writer.u8(version).u53(recordedAt).raw(id).u32(0).u8(jsonContent).string(type).bytes(data)
+  if (metadata === undefined) writer.u8(0)
+  else writer.u8(1).bytes(metadata)
+  writer.u32(tags.length)
+  for (const tag of tags) writer.string(tag)
+  return writer.finish()
+}
+
+/** Whether the bytes have the shape of a record; text is not decoded. The same answer on every node. */
+export function isRecord(bytes: Bytes): boolean {
+  if (bytes.length < fixedBytes || bytes[0] !== version || bytes[29] !== jsonContent) return false
+  if (u32(bytes, 25) !== 0) return false
+  let at = fixedBytes
+  at += 4 + u32(bytes, at)
+  at += 4 + u32(bytes, at)
+  const metadata = bytes[at++]
+  if (metadata === 1) at += 4 + u32(bytes, at)
+  else if (metadata !== 0) return false
+  const tags = u32(bytes, at)
+  at += 4
+  if (tags * 4 > bytes.length) return false
+  for (let tag = 0; tag < tags; tag++) at += 4 + u32(bytes, at)
+  return at === bytes.length
+}
+
+/** Throws a MalformedError. Data and metadata are views into `bytes`. */
+export function decodeRecord(bytes: Bytes, stream: string, revision: number, position: number): RecordedEvent {
+  const reader = new ByteReader(bytes)
+  const format = reader.u8()
+  if (format !== version) throw new MalformedError(`an event record of version ${format}, this build knows ${version}`)
+  const recordedAt = reader.u53()
+  const id = formatUuid(reader.raw(16))
+  const key = reader.u32()
+  const content = reader.u8()
+  if (key !== 0 || content !== jsonContent) throw new MalformedError(`an event record with key ${key} and content ${content}`)
+  const type = reader.string()
+  const data = reader.bytes()
+  const metadata = reader.bool() ? reader.bytes() : undefined
+  const tags: string[] = []
+  for (let left = reader.count(4); left > 0; left--) tags.push(reader.string())
+  reader.end()
+  return { stream, revision, position, id, type, data, ...(metadata === undefined ? {} : { metadata }), tags, recordedAt }
+}
+
+/** NaN beyond the end, so that what is computed from it equals no length. */
+function u32(bytes: Bytes, at: number): number {
+  const [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]
+  if (a === undefined || b === undefined || c === undefined || d === undefined) return Number.NaN
+  return a * 0x100_0000 + ((b << 16) | (c << 8) | d)
+}

@@ -1,0 +1,85 @@
+/** Collects what the commands of one slot did, in growing columns, and cuts a SlotRecord from them when the slot ends. */
+import type { Bytes } from '@synod/codec'
+import type { CommandAt, Slot } from '@synod/log'
+import type { KeyRow } from './read-side.ts'
+import type { SlotAnswer, SlotRecord } from './slot-record.ts'
+import type { StreamState } from './stream-state.ts'
+
+const nothing = new Uint8Array(0)
+
+export class SlotBuilder {
+  #slot: Slot = 0
+  #entry: Bytes = nothing
+  #firstPosition = 1
+  #streams: StreamState[] = []
+  #revisions = new Float64Array(256)
+  #offsets = new Uint32Array(256)
+  #lengths = new Uint32Array(256)
+  #answers: SlotAnswer[] = []
+  #keys: KeyRow[] = []
+
+  /** Called before each command. `firstPosition` counts when it is the slot's first. */
+  begin(at: CommandAt, firstPosition: number): void {
+    if (this.#slot === at.slot) return
+    if (this.#answers.length > 0) throw new Error(`slot ${at.slot} began before slot ${this.#slot} was ended`)
+    this.#slot = at.slot
+    this.#entry = at.entry
+    this.#firstPosition = firstPosition
+  }
+
+  event(stream: StreamState, revision: number, blob: Bytes): void {
+    const at = this.#streams.length
+    if (at === this.#offsets.length) this.#grow()
+    const offset = blob.byteOffset - this.#entry.byteOffset
+    if (blob.buffer !== this.#entry.buffer || offset < 0 || offset + blob.length > this.#entry.length) throw new Error(`an event of slot ${this.#slot} is no view of its entry`)
+    this.#streams.push(stream)
+    this.#revisions[at] = revision
+    this.#offsets[at] = offset
+    this.#lengths[at] = blob.length
+  }
+
+  answer(answer: SlotAnswer): void {
+    this.#answers.push(answer)
+  }
+
+  key(row: KeyRow): void {
+    this.#keys.push(row)
+  }
+
+  /** Undefined when no command of the slot was answered. */
+  end(slot: Slot): { readonly record: SlotRecord; readonly answers: readonly SlotAnswer[]; readonly keys: readonly KeyRow[] } | undefined {
+    if (this.#slot !== slot || this.#answers.length === 0) return undefined
+    const count = this.#streams.length
+    const record: SlotRecord = {
+      slot,
+      firstPosition: this.#firstPosition,
+      entry: compact(this.#entry),
+      streams: this.#streams,
+      revisions: this.#revisions.slice(0, count),
+      offsets: this.#offsets.slice(0, count),
+      lengths: this.#lengths.slice(0, count),
+    }
+    const ended = { record, answers: this.#answers, keys: this.#keys }
+    this.#streams = []
+    this.#answers = []
+    this.#keys = []
+    this.#entry = nothing
+    return ended
+  }
+
+  #grow(): void {
+    const room = this.#offsets.length * 2
+    const [revisions, offsets, lengths] = [this.#revisions, this.#offsets, this.#lengths]
+    this.#revisions = new Float64Array(room)
+    this.#offsets = new Uint32Array(room)
+    this.#lengths = new Uint32Array(room)
+    this.#revisions.set(revisions)
+    this.#offsets.set(offsets)
+    this.#lengths.set(lengths)
+  }
+}
+
+/** An entry is a view, perhaps a small one into a large buffer, which the tail must not hold in memory for it. */
+function compact(entry: Bytes): Bytes {
+  return entry.buffer.byteLength > entry.length * 2 + 4096 ? entry.slice() : entry
+}

@@ -1,0 +1,76 @@
+/**
+ * What the machine answers to a command: kept in the session table, under the idempotency key, and in the slot's row, so
+ * it is small. Streams are told by the order of the command's writes, which whoever asked knows.
+ *
+ *   verdict = 1 · position u53 · count u16 · revision u53…                  appended
+ *           | 2 · count u16 · [write u16 · actual u53 (revision + 1, 0: no stream)]…   wrong expected revision
+ *           | 3 · id 16 bytes                                              event id conflict
+ *           | 4                                                            idempotency key reused
+ *           | 5 · why string                                               malformed
+ */
+import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
+
+export type Verdict =
+  /** `position` and the revisions, one for each write, are those of the last event. */
+  | { readonly kind: 'appended'; readonly position: number; readonly revisions: readonly number[] }
+  /** Every violated check at once. `actual` is the last revision, -1 when there is no such stream. */
+  | { readonly kind: 'wrongExpectedRevision'; readonly violations: readonly { readonly write: number; readonly actual: number }[] }
+  /** The first id that stands elsewhere, or stands already where others of the request do not. */
+  | { readonly kind: 'eventIdConflict'; readonly id: Bytes }
+  | { readonly kind: 'keyReused' }
+  /** A bug of the node that proposed it. */
+  | { readonly kind: 'malformed'; readonly why: string }
+
+const keyReused: Verdict = { kind: 'keyReused' }
+
+export function encodeVerdict(verdict: Verdict): Bytes {
+  const writer = new ByteWriter(32)
+  switch (verdict.kind) {
+    case 'appended':
+      writer.u8(1).u53(verdict.position).u16(verdict.revisions.length)
+      for (const revision of verdict.revisions) writer.u53(revision)
+      return writer.finish()
+    case 'wrongExpectedRevision':
+      writer.u8(2).u16(verdict.violations.length)
+      for (const { write, actual } of verdict.violations) writer.u16(write).u53(actual + 1)
+      return writer.finish()
+    case 'eventIdConflict':
+      return writer.u8(3).raw(verdict.id).finish()
+    case 'keyReused':
+      return writer.u8(4).finish()
+    case 'malformed':
+      return writer.u8(5).string(verdict.why).finish()
+  }
+}
+
+/** Throws a MalformedError. */
+export function decodeVerdict(bytes: Bytes): Verdict {
+  const reader = new ByteReader(bytes)
+  const verdict = decodeKind(reader.u8(), reader)
+  reader.end()
+  return verdict
+}
+
+function decodeKind(kind: number, reader: ByteReader): Verdict {
+  switch (kind) {
+    case 1: {
+      const position = reader.u53()
+      const revisions: number[] = []
+      for (let left = reader.u16(); left > 0; left--) revisions.push(reader.u53())
+      return { kind: 'appended', position, revisions }
+    }
+    case 2: {
+      const violations: { write: number; actual: number }[] = []
+      for (let left = reader.u16(); left > 0; left--) violations.push({ write: reader.u16(), actual: reader.u53() - 1 })
+      return { kind: 'wrongExpectedRevision', violations }
+    }
+    case 3:
+      return { kind: 'eventIdConflict', id: reader.raw(16) }
+    case 4:
+      return keyReused
+    case 5:
+      return { kind: 'malformed', why: reader.string() }
+    default:
+      throw new MalformedError(`a verdict of kind ${kind}`)
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * A batch as one statement, hence one transaction without BEGIN and COMMIT: one round trip. Its first part updates the fence
+ * row, and every other part takes its rows from what that gave: nothing, if another boot owns the store, if this very write
+ * was done before (`write_sequence`), or if somebody made the server unsafe. The payloads travel in one binary parameter and
+ * are cut apart there, since an array of bytea would travel as hexadecimal text.
+ *
+ * The parts of a `with` see the same state: a truncation therefore spares the rows that the same statement writes again.
+ */
+import type { Bytes } from '@synod/codec'
+import { metaChecksum, slotChecksum } from './checksum.ts'
+import type { Merged } from './operation-merge.ts'
+
+export interface WriteStatement {
+  /** The name of the prepared statement, one for each combination of parts. */
+  readonly name?: string
+  readonly text: string
+  readonly values: unknown[]
+}
+
+export function writeStatement(schema: string, boot: number, sequence: number, merged: Merged): WriteStatement {
+  const values: unknown[] = [boot, sequence]
+  const parameter = (value: unknown, type: string): string => `$${values.push(value)}::${type}`
+  const parts = [fencePart(schema)]
+  const slotKeys = merged.slots.length === 0 ? undefined : slotPart(schema, merged, parameter, parts)
+  for (const [epoch, index] of merged.truncations) {
+    const but = slotKeys === undefined ? '' : ` and not exists (select from ${slotKeys} as kept (epoch, index) where kept.epoch = s.epoch and kept.index = s.index)`
+    parts.push(`cut${parts.length} as (delete from ${schema}.slots s using fence where s.epoch = ${parameter(epoch, 'bigint')} and s.index >= ${parameter(index, 'bigint')}${but})`)
+  }
+  if (merged.meta.length > 0) metaPart(schema, merged, parameter, parts)
+  if (merged.decided.size > 0) decidedPart(schema, merged, parameter, parts)
+  const kinds = [merged.slots.length > 0 ? 's' : '', 't'.repeat(merged.truncations.size), merged.meta.length > 0 ? 'm' : '', merged.decided.size > 0 ? 'd' : '']
+  const text = `with ${parts.join(',\n')}\nselect boot from fence`
+  // A batch that cuts many epochs is rare: it is not worth a prepared statement of its own.
+  return { ...(merged.truncations.size <= 2 && { name: `synod_write_${kinds.join('')}` }), text, values }
+}
+
+type Parameter = (value: unknown, type: string) => string
+
+/** `synchronous_commit` is forced on for this very transaction, whatever the session has been told since. */
+function fencePart(schema: string): string {
+  return `fence as materialized (update ${schema}.fence set write_sequence = $2::bigint
+  where id and boot = $1::bigint and write_sequence = $2::bigint - 1
+    and set_config('synchronous_commit', 'on', true) = 'on'
+    and current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on'
+  returning boot)`
+}
+
+function slotPart(schema: string, { slots }: Merged, parameter: Parameter, parts: string[]): string {
+  const epochs = parameter(list(slots.map(({ epoch }) => epoch)), 'bigint[]')
+  const indexes = parameter(list(slots.map(({ index }) => index)), 'bigint[]')
+  const checksums = parameter(list(slots.map(({ epoch, index, header, entry }) => slotChecksum(epoch, index, header, entry))), 'integer[]')
+  const packed = pack(slots.flatMap(({ header, entry }) => [header, entry]))
+  const starts = parameter(list(packed.starts.filter((_, at) => at % 2 === 0)), 'integer[]')
+  const headers = parameter(list(slots.map(({ header }) => header.length)), 'integer[]')
+  const entries = parameter(list(slots.map(({ entry }) => entry.length)), 'integer[]')
+  const blob = parameter(packed.bytes, 'bytea')
+  parts.push(`slot as (insert into ${schema}.slots (epoch, index, checksum, header, entry)
+  select t.epoch, t.index, t.checksum, substring(${blob} from t.start for t.header), substring(${blob} from t.start + t.header for t.entry)
+  from fence, unnest(${epochs}, ${indexes}, ${checksums}, ${starts}, ${headers}, ${entries}) as t (epoch, index, checksum, start, header, entry)
+  on conflict (epoch, index) do update set checksum = excluded.checksum, header = excluded.header, entry = excluded.entry)`)
+  return `unnest(${epochs}, ${indexes})`
+}
+
+function metaPart(schema: string, { meta }: Merged, parameter: Parameter, parts: string[]): void {
+  const packed = pack(meta.map(({ value }) => value))
+  const columns = [
+    parameter(list(meta.map(({ epoch }) => epoch)), 'bigint[]'),
+    parameter(
+      meta.map(({ key }) => key),
+      'text[]',
+    ),
+    parameter(list(meta.map(({ epoch, key, value }) => metaChecksum(epoch, key, value))), 'integer[]'),
+    parameter(list(packed.starts), 'integer[]'),
+    parameter(list(meta.map(({ value }) => value.length)), 'integer[]'),
+  ]
+  const blob = parameter(packed.bytes, 'bytea')
+  parts.push(`meta as (insert into ${schema}.meta (epoch, key, checksum, value)
+  select t.epoch, t.key, t.checksum, substring(${blob} from t.start for t.length)
+  from fence, unnest(${columns.join(', ')}) as t (epoch, key, checksum, start, length)
+  on conflict (epoch, key) do update set checksum = excluded.checksum, value = excluded.value)`)
+}
+
+function decidedPart(schema: string, { decided }: Merged, parameter: Parameter, parts: string[]): void {
+  const epochs = parameter(list([...decided.keys()]), 'bigint[]')
+  const indexes = parameter(list([...decided.values()]), 'bigint[]')
+  parts.push(`decided as (insert into ${schema}.epochs as e (epoch, decided_through)
+  select t.epoch, t.index from fence, unnest(${epochs}, ${indexes}) as t (epoch, index)
+  on conflict (epoch) do update set decided_through = excluded.decided_through where e.decided_through < excluded.decided_through)`)
+}
+
+/** Postgres' notation of an array of numbers; pg's own would quote each. */
+function list(numbers: readonly number[]): string {
+  return `{${numbers.join(',')}}`
+}
+
+/** Everything in one piece, and where each begins, from 1 as `substring` counts. */
+function pack(pieces: readonly Bytes[]): { readonly bytes: Buffer; readonly starts: number[] } {
+  let at = 1
+  const starts = pieces.map((piece) => {
+    const start = at
+    at += piece.length
+    return start
+  })
+  return { bytes: Buffer.concat(pieces, at - 1), starts }
+}

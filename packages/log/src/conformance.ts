@@ -1,0 +1,1 @@
+export { logStoreConformance, type LogStoreConformance, type LogStoreDisk } from './conformance/log-store-conformance.ts'

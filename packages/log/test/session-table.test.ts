@@ -1,0 +1,45 @@
+/** The session table through the log's own door: what it remembers decides what is executed. */
+import { encodeEntry, type Envelope } from '@synod/log'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { emptyDisks, openNode } from './support/open-node.ts'
+import { Sequencer } from './support/sequencer.ts'
+
+const proposal = fc.record({ session: fc.integer({ min: 1, max: 5 }), sequence: fc.integer({ min: 1, max: 6 }), floor: fc.integer({ min: 1, max: 4 }) })
+
+describe('sessions', () => {
+  it('never execute one identity twice, and every node decides alike, restarted or not', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(proposal, { maxLength: 60 }), fc.nat(60), async (proposals, restartAt) => {
+        const limits = { sessionsMax: 3, sessionAnswersMax: 2, saveSlotsMax: 4 }
+        const sequencer = new Sequencer()
+        for (let opening = 1; opening <= 4; opening++) sequencer.decide(slotOf({ session: 0, sequence: 1, floor: 1 }, `open ${opening}`))
+        for (const one of proposals) sequencer.decide(slotOf(one, `${one.session}/${one.sequence}`))
+        const whole = await openNode(sequencer, emptyDisks(), { limits })
+        await whole.log.read()
+
+        const disks = emptyDisks()
+        const cut = new Sequencer()
+        for (const entry of sequencer.entries.slice(0, restartAt)) cut.decide(entry)
+        const first = await openNode(cut, disks, { limits })
+        await first.log.read()
+        await first.log.close()
+        for (const entry of sequencer.entries.slice(restartAt)) cut.decide(entry)
+        const second = await openNode(cut, disks, { limits })
+        await second.log.read()
+
+        expect(new Set(whole.machine.list).size).toBe(whole.machine.list.length)
+        expect(second.machine.list).toEqual(whole.machine.list)
+        expect(second.log.status().hash).toBe(whole.log.status().hash)
+        expect([...whole.failures, ...second.failures]).toEqual([])
+        await whole.log.close()
+        await second.log.close()
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+function slotOf({ session, sequence, floor }: Pick<Envelope, 'session' | 'sequence' | 'floor'>, body: string): Uint8Array {
+  return encodeEntry({ kind: 'commands', commands: [{ version: 1, session, sequence, floor, principal: '', body: new TextEncoder().encode(body), blobs: [] }] })
+}
