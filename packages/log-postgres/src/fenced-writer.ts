@@ -166,7 +166,7 @@ export class FencedWriter {
   async #settleOn({ client }: WriteConnection, statement: WriteStatement): Promise<void> {
     const { boot, settings } = this.#options
     await client.query('begin')
-    const { rows } = await client.query<{ boot: string; write_sequence: string }>(`select boot, write_sequence from ${settings.schema}.fence for update`)
+    const { rows } = await client.query<{ boot: string; write_sequence: string }>(`select boot, write_sequence from "${settings.schema}".fence for update`)
     const found = { boot: Number(rows[0]?.boot), sequence: Number(rows[0]?.write_sequence) }
     if (found.boot !== boot) {
       throw new StoreError('fenced', `this store was opened as boot ${boot} and then as boot ${found.boot}: one process may own it, stop this one`)

@@ -1,5 +1,7 @@
 import { StoreError } from '@synod/log'
-import { Migrator, sql, type Kysely, type Migration } from 'kysely'
+import { sql, type Kysely } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
+import type { Schema } from './schema.ts'
 
 /**
  * Every row is small but a slot's: an entry is stored as it is (`external`: no compression, and a part can be read alone),
@@ -36,7 +38,7 @@ const table = 'migration'
 const lockTable = 'migration_lock'
 
 /** Brings the schema up to date, in one transaction, one process at a time. Throws a StoreError `newer_schema`. */
-export async function migrate(db: Kysely<unknown>, schema: string): Promise<void> {
+export async function migrate(db: Kysely<Schema>, schema: string): Promise<void> {
   const known = migrations(schema)
   await refuseNewer(db, schema, Object.keys(known))
   const migrator = new Migrator({
@@ -53,8 +55,8 @@ export async function migrate(db: Kysely<unknown>, schema: string): Promise<void
   }
 }
 
-async function refuseNewer(db: Kysely<unknown>, schema: string, known: readonly string[]): Promise<void> {
-  const { rows: tables } = await sql<{ there: boolean }>`select to_regclass(${`${schema}.${table}`}) is not null as there`.execute(db)
+async function refuseNewer(db: Kysely<Schema>, schema: string, known: readonly string[]): Promise<void> {
+  const { rows: tables } = await sql<{ there: boolean }>`select to_regclass(${`"${schema}".${table}`}) is not null as there`.execute(db)
   if (tables[0]?.there !== true) return
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(`${schema}.${table}`)} order by name`.execute(db)
   const newer = rows.filter(({ name }) => !known.includes(name)).map(({ name }) => name)

@@ -18,7 +18,6 @@ import {
   type StoredSlot,
   type StoreOperation,
 } from '@synod/log'
-import type { NodeId } from '@synod/transport'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { FencedWriter } from './fenced-writer.ts'
 import { migrate } from './migrations.ts'
@@ -74,7 +73,7 @@ class PostgresLogStore implements LogStore {
     }
   }
 
-  async open(self: NodeId): Promise<Recovered> {
+  async open(self: Genesis['node']): Promise<Recovered> {
     this.#refuseClosed()
     if (this.#state !== 'new') throw new StoreError('fenced', 'this store is open already: make another one')
     this.#state = 'opening'
@@ -120,7 +119,7 @@ class PostgresLogStore implements LogStore {
     return this.#closing
   }
 
-  async #open(self: NodeId): Promise<Recovered> {
+  async #open(self: Genesis['node']): Promise<Recovered> {
     const connection = await connectForWriting(this.#settings, this.#warn)
     try {
       await migrate(this.#db, this.#settings.schema)

@@ -52,7 +52,7 @@ export class SlotReader {
       text: `select index, checksum, header, entry from (
           select index, checksum, header, entry,
             sum(octet_length(header) + octet_length(entry)) over (order by index rows between unbounded preceding and 1 preceding) as before
-          from (select * from ${schema}.slots where epoch = $1::bigint and index between $2::bigint and $3::bigint order by index limit ${rowsMax}) first
+          from (select * from "${schema}".slots where epoch = $1::bigint and index between $2::bigint and $3::bigint order by index limit ${rowsMax}) first
         ) counted
         where before is null or before + octet_length(header) + octet_length(entry) <= $4::bigint order by index`,
       values: [epoch, from, to, readBatchBytesMax],
@@ -81,7 +81,7 @@ export class SlotReader {
       name: 'synod_slices',
       text: `select case when t.start + t.length <= octet_length(s.entry) then substring(s.entry from t.start + 1 for t.length) end as part
         from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[]) with ordinality as t (epoch, index, start, length, place)
-        left join ${this.#settings.schema}.slots s on s.epoch = t.epoch and s.index = t.index order by t.place`,
+        left join "${this.#settings.schema}".slots s on s.epoch = t.epoch and s.index = t.index order by t.place`,
       values: [column('epoch'), column('index'), column('offset'), column('length')],
     })
     return group.map((slice, at) => {

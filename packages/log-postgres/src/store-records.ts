@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { NodeId } from '@synod/transport'
 import { StoreError, type Epoch, type Genesis, type Index, type Recovered, type RecoveredEpoch, type StoredSlot } from '@synod/log'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { genesisChecksum, metaChecksum } from './checksum.ts'
@@ -30,7 +29,7 @@ export async function foundStore(db: Kysely<Schema>, genesis: Genesis): Promise<
  */
 export async function takeOver(
   db: Kysely<Schema>,
-  self: NodeId,
+  self: Genesis['node'],
   readSlots: (epoch: Epoch, from: Index) => Promise<StoredSlot[]>,
 ): Promise<{ readonly recovered: Recovered; readonly sequence: number }> {
   return db.transaction().execute(async (transaction) => {

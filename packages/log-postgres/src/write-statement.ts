@@ -24,7 +24,7 @@ export function writeStatement(schema: string, boot: number, sequence: number, m
   const slotKeys = merged.slots.length === 0 ? undefined : slotPart(schema, merged, parameter, parts)
   for (const [epoch, index] of merged.truncations) {
     const but = slotKeys === undefined ? '' : ` and not exists (select from ${slotKeys} as kept (epoch, index) where kept.epoch = s.epoch and kept.index = s.index)`
-    parts.push(`cut${parts.length} as (delete from ${schema}.slots s using fence where s.epoch = ${parameter(epoch, 'bigint')} and s.index >= ${parameter(index, 'bigint')}${but})`)
+    parts.push(`cut${parts.length} as (delete from "${schema}".slots s using fence where s.epoch = ${parameter(epoch, 'bigint')} and s.index >= ${parameter(index, 'bigint')}${but})`)
   }
   if (merged.meta.length > 0) metaPart(schema, merged, parameter, parts)
   if (merged.decided.size > 0) decidedPart(schema, merged, parameter, parts)
@@ -38,7 +38,7 @@ type Parameter = (value: unknown, type: string) => string
 
 /** `synchronous_commit` is forced on for this very transaction, whatever the session has been told since. */
 function fencePart(schema: string): string {
-  return `fence as materialized (update ${schema}.fence set write_sequence = $2::bigint
+  return `fence as materialized (update "${schema}".fence set write_sequence = $2::bigint
   where id and boot = $1::bigint and write_sequence = $2::bigint - 1
     and set_config('synchronous_commit', 'on', true) = 'on'
     and current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on'
@@ -54,7 +54,7 @@ function slotPart(schema: string, { slots }: Merged, parameter: Parameter, parts
   const headers = parameter(list(slots.map(({ header }) => header.length)), 'integer[]')
   const entries = parameter(list(slots.map(({ entry }) => entry.length)), 'integer[]')
   const blob = parameter(packed.bytes, 'bytea')
-  parts.push(`slot as (insert into ${schema}.slots (epoch, index, checksum, header, entry)
+  parts.push(`slot as (insert into "${schema}".slots (epoch, index, checksum, header, entry)
   select t.epoch, t.index, t.checksum, substring(${blob} from t.start for t.header), substring(${blob} from t.start + t.header for t.entry)
   from fence, unnest(${epochs}, ${indexes}, ${checksums}, ${starts}, ${headers}, ${entries}) as t (epoch, index, checksum, start, header, entry)
   on conflict (epoch, index) do update set checksum = excluded.checksum, header = excluded.header, entry = excluded.entry)`)
@@ -74,7 +74,7 @@ function metaPart(schema: string, { meta }: Merged, parameter: Parameter, parts:
     parameter(list(meta.map(({ value }) => value.length)), 'integer[]'),
   ]
   const blob = parameter(packed.bytes, 'bytea')
-  parts.push(`meta as (insert into ${schema}.meta (epoch, key, checksum, value)
+  parts.push(`meta as (insert into "${schema}".meta (epoch, key, checksum, value)
   select t.epoch, t.key, t.checksum, substring(${blob} from t.start for t.length)
   from fence, unnest(${columns.join(', ')}) as t (epoch, key, checksum, start, length)
   on conflict (epoch, key) do update set checksum = excluded.checksum, value = excluded.value)`)
@@ -83,7 +83,7 @@ function metaPart(schema: string, { meta }: Merged, parameter: Parameter, parts:
 function decidedPart(schema: string, { decided }: Merged, parameter: Parameter, parts: string[]): void {
   const epochs = parameter(list([...decided.keys()]), 'bigint[]')
   const indexes = parameter(list([...decided.values()]), 'bigint[]')
-  parts.push(`decided as (insert into ${schema}.epochs as e (epoch, decided_through)
+  parts.push(`decided as (insert into "${schema}".epochs as e (epoch, decided_through)
   select t.epoch, t.index from fence, unnest(${epochs}, ${indexes}) as t (epoch, index)
   on conflict (epoch) do update set decided_through = excluded.decided_through where e.decided_through < excluded.decided_through)`)
 }

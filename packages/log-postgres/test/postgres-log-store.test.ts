@@ -2,7 +2,8 @@ import { logStoreConformance } from '@synod/log/conformance'
 import { postgresLogStore } from '@synod/log-postgres'
 import { testDatabase } from '@synod/servers'
 
-let databases = 0
+let database: ReturnType<typeof testDatabase> | undefined
+let disks = 0
 
 logStoreConformance({
   name: 'Postgres',
@@ -10,9 +11,7 @@ logStoreConformance({
     // One database for all cases, a schema each: made faster, and it shows that schemas are kept apart.
     database ??= testDatabase()
     const { connectionString } = await database
-    const schema = `log_${++databases}`
+    const schema = `log_${++disks}`
     return { store: () => postgresLogStore({ connectionString, schema }), dispose: async () => {} }
   },
 })
-
-let database: ReturnType<typeof testDatabase> | undefined

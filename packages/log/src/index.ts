@@ -6,7 +6,7 @@ export { StoreError, type LogStore, type LogStoreFactory, type LogStoreOptions, 
 export type { Capabilities, DecidedEntry, Loglet, LogletFactory, LogletOptions, LogletStatus } from './loglet.ts'
 export { LogError, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
 export { PeerNetwork, type PeerNetworkOptions } from './peer-network.ts'
-export { SessionProposer } from './session-proposer.ts'
+export { SessionProposer, type SessionCommand } from './session-proposer.ts'
 export type { Epoch, Index, Slot } from './slot.ts'
 export type { CommandAt, StateMachine } from './state-machine.ts'
 export { StoreOperationChecker } from './store-operation-checker.ts'

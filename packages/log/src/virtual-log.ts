@@ -132,6 +132,7 @@ class VirtualLog<O> implements OrderedLog<O> {
     this.#proposals = new Proposals(limits, options.scheduler, this.#loglet)
     this.#reads = new Reads(options.scheduler, () => this.#loglet.barrier(), () => this.#refusal())
     this.#loglet.onStatus(() => this.#onLogletStatus())
+    this.#onLogletStatus()
     this.#applying = this.#applyAll().catch((error: unknown) => this.#fail(asError(error)))
   }
 

@@ -21,6 +21,11 @@ export class FrameBatch {
   #taken = 0;
   #at = 0;
   #bytes = 0;
+  #frames = 0;
+
+  get frames(): number {
+    return this.#frames;
+  }
 
   /** What `take` would give, in bytes. */
   get bytes(): number {
@@ -43,6 +48,7 @@ export class FrameBatch {
       this.#parts.push(frame);
     }
     this.#bytes += headerBytes + frame.length;
+    this.#frames++;
   }
 
   addPing(): void {
@@ -56,7 +62,7 @@ export class FrameBatch {
     this.#cut();
     const parts = this.#parts;
     this.#parts = [];
-    this.#bytes = 0;
+    this.#bytes = this.#frames = 0;
     return parts;
   }
 

@@ -2,7 +2,8 @@
  * The first bytes of a connection, each way. The dialler says who it is and whom it believes it talks to, so a wrong
  * address is noticed before a frame passes; the answer says who is really there and how large a frame it takes.
  *
- *   hello   "SYNh" · length u8 of the rest · version u8 · [length u8, id] of the dialler · [length u8, id] it wants
+ *   hello   "SYNh" · length u8 of the rest · version u8 · [length u8, id] of the dialler · [length u8, id] it wants ·
+ *           u32 how often it probes, in milliseconds
  *   answer  "SYNa" · length u8 of the rest · version u8 · verdict u8 · [length u8, id] of who is here · frameBytesMax u32
  *
  * They differ, so that a connection to itself, which TCP permits, is no peer. Nothing here is secret and nothing is
@@ -22,7 +23,7 @@ export const greetingBytesMax = prefixBytes + 255;
 const verdicts = ['welcome', 'wrongAddress', 'notAPeer', 'wrongVersion'] as const;
 
 export type Hello =
-  | { readonly known: true; readonly from: NodeId; readonly to: NodeId }
+  | { readonly known: true; readonly from: NodeId; readonly to: NodeId; readonly pingMs: number }
   /** A node of another version: what follows the version is not read. */
   | { readonly known: false };
 
@@ -38,11 +39,11 @@ export interface Greeted<T> {
   readonly bytes: number;
 }
 
-export function encodeHello(from: NodeId, to: NodeId): Bytes {
+export function encodeHello(from: NodeId, to: NodeId, pingMs: number): Bytes {
   const rest = new ByteWriter().u8(version);
   writeId(rest, from);
   writeId(rest, to);
-  return withPrefix(helloMagic, rest.finish());
+  return withPrefix(helloMagic, rest.u32(pingMs).finish());
 }
 
 export function encodeAnswer({ verdict, self, frameBytesMax }: Answer): Bytes {
@@ -55,7 +56,7 @@ export function encodeAnswer({ verdict, self, frameBytesMax }: Answer): Bytes {
 export function decodeHello(bytes: Bytes): Greeted<Hello> | undefined {
   return decode(bytes, helloMagic, (rest) => {
     if (rest.u8() !== version) return { known: false };
-    const hello = { known: true, from: readId(rest), to: readId(rest) } as const;
+    const hello = { known: true, from: readId(rest), to: readId(rest), pingMs: rest.u32() } as const;
     rest.end();
     return hello;
   });

@@ -38,7 +38,7 @@ export function clusterRoutes(app: FastifyInstance, node: NodeView): void {
   app.get('/cluster', async (request) => {
     parseQuery(request.raw.url ?? '', [])
     const nodes = await Promise.all(
-      node.members.map((member) => (member.id === node.id ? ownLine(node, member.url) : peerLine(node, member))),
+      node.members.map((member) => (member.id === node.id ? Promise.resolve(ownLine(node, member.url)) : peerLine(node, member))),
     )
     const { role, leader, protocol, mode, epoch } = node.status()
     return { cluster: node.cluster, id: node.id, role, leader, protocol, mode, transport: node.transport, epoch, nodes }

@@ -4,13 +4,13 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { fastify, type FastifyBaseLogger, type FastifyInstance, type HTTPMethods } from 'fastify'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type HTTPMethods } from 'fastify'
 import type { HttpLimits } from '../config/node-config.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { appendRoute } from './append-route.ts'
 import { clusterRoutes } from './cluster-routes.ts'
 import { healthRoutes } from './health-routes.ts'
-import { HttpError } from './http-error.ts'
+import { HttpError, invalidArgument } from './http-error.ts'
 import { readRoutes } from './read-routes.ts'
 import { Subscriptions, subscriptionRoutes } from './subscription-routes.ts'
 import { toHttpError } from './to-http-error.ts'
@@ -43,20 +43,22 @@ const urls: Readonly<Record<string, HTTPMethods[]>> = {
 }
 const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 
+/** Longer than any answer takes. */
+const closeMillisecondsMax = 5_000
+
 /** @throws what `listen` throws: `EADDRINUSE`, `EACCES`… */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const subscriptions = new Subscriptions()
   const app = fastify({
     loggerInstance: options.logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     requestTimeout: 30_000,
     // A stream's name may be 512 bytes, three characters each when percent-encoded; what is longer is refused by name, not as "no such route".
     routerOptions: { maxParamLength: 16_384, querystringParser: () => ({}) },
-    frameworkErrors: (error, _request, reply) =>
-      void send(reply.raw, toHttpError(error) ?? new HttpError(400, 'invalid_argument', error.message)),
+    frameworkErrors: (error, _request, reply) => send(reply.raw, toHttpError(error) ?? invalidArgument(error.message)),
     clientErrorHandler: onClientError,
   })
   app.server.maxConnections = options.limits.connectionsMax
@@ -65,7 +67,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setErrorHandler((error, request, reply) => {
     const refusal = toHttpError(error)
-    if (refusal === undefined) request.log.error({ error, url: request.url }, 'a request failed in a way nobody foresaw')
+    if (refusal === undefined) request.log.error({ err: error, url: request.url }, 'a request failed in a way nobody foresaw')
     send(reply.hijack().raw, refusal ?? new HttpError(500, 'internal', 'this node failed to answer: its log says why'))
   })
   app.setNotFoundHandler((request) => {
@@ -101,7 +103,15 @@ function register(app: FastifyInstance, { node, limits }: HttpServerOptions, sub
 
 async function closeAll(app: FastifyInstance, subscriptions: Subscriptions): Promise<void> {
   subscriptions.endAll()
-  await app.close()
+  // A connection that becomes idle only now would be kept for its client until the keep-alive ends.
+  const idle = setInterval(() => app.server.closeIdleConnections(), 20)
+  const cut = setTimeout(() => app.server.closeAllConnections(), closeMillisecondsMax)
+  try {
+    await app.close()
+  } finally {
+    clearInterval(idle)
+    clearTimeout(cut)
+  }
 }
 
 function portOf(server: Server): number {

@@ -55,7 +55,7 @@ export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits:
     } catch (error) {
       if (!reply.sent) throw error
       // The head is out already: the connection ends, and the client resumes with Last-Event-ID.
-      if (!controller.signal.aborted) request.log.warn({ error }, 'a subscription ended with an error')
+      if (!controller.signal.aborted) request.log.warn({ err: error }, 'a subscription ended with an error')
     } finally {
       controller.abort()
       await messages.return?.()

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterClient, ClusterStatus } from './cluster-client.ts'
+import type { DemoCluster } from './demo-cluster.ts'
+import { DemoError } from './demo-error.ts'
+
+export interface LeaderKill {
+  readonly id: string
+  readonly url: string
+  readonly pid: number
+  /** `performance.now()` of each step. */
+  readonly killedAt: number
+  readonly newLeader: Promise<{ readonly id: string; readonly at: number }>
+  /** The killed node takes appends again. */
+  readonly ready: Promise<{ readonly at: number }>
+}
+
+const pollMilliseconds = 25
+const leaderMillisecondsMax = 60_000
+const readyMillisecondsMax = 120_000
+
+/** The leader as a quorum sees it now. @throws DemoError when there is none for a while */
+export async function findLeader(client: ClusterClient, signal: AbortSignal): Promise<ClusterStatus['nodes'][number] & { pid: number }> {
+  const deadline = performance.now() + leaderMillisecondsMax
+  for (; ; await sleep(pollMilliseconds)) {
+    signal.throwIfAborted()
+    for (const url of client.urls) {
+      const status = await client.status(url)
+      const leader = status?.nodes.find(({ id }) => id === status.leader)
+      if (leader !== undefined && leader.pid !== null) return { ...leader, pid: leader.pid }
+    }
+    if (performance.now() > deadline) throw new DemoError(`no node leads for ${leaderMillisecondsMax / 1000} s: see node.log of each node`)
+  }
+}
+
+/**
+ * SIGKILL to the process that leads, after making sure that it is one of this run. The promises watch what follows and settle
+ * by themselves; a failure of theirs is for whoever awaits them.
+ */
+export async function killLeader(cluster: DemoCluster, client: ClusterClient, signal: AbortSignal): Promise<LeaderKill> {
+  const { id, url, pid } = await findLeader(client, signal)
+  if (!cluster.isProcessOf(id, pid))
+    throw new DemoError(`the leader ${id} says that it is process ${pid}, which is none of this run: not killed`)
+  process.kill(pid, 'SIGKILL')
+  const killedAt = performance.now()
+  const survivors = client.urls.filter((other) => other !== url)
+  const newLeader = watchNewLeader(client, survivors, { id, pid }, signal)
+  const ready = watchReady(client, url, id, signal)
+  for (const watched of [newLeader, ready]) watched.catch(() => undefined) // looked at later
+  return { id, url, pid, killedAt, newLeader, ready }
+}
+
+async function watchNewLeader(
+  client: ClusterClient,
+  survivors: readonly string[],
+  old: { readonly id: string; readonly pid: number },
+  signal: AbortSignal,
+): Promise<{ id: string; at: number }> {
+  const deadline = performance.now() + leaderMillisecondsMax
+  for (; ; await sleep(pollMilliseconds)) {
+    signal.throwIfAborted()
+    for (const status of await Promise.all(survivors.map((url) => client.status(url)))) {
+      const leader = status?.nodes.find((node) => node.id === status.leader)
+      // The old one may lead again, as a new process.
+      const isNew = leader !== undefined && leader.pid !== null && (leader.id !== old.id || leader.pid !== old.pid)
+      if (isNew) return { id: leader.id, at: performance.now() }
+    }
+    if (performance.now() > deadline)
+      throw new DemoError(`no other node leads ${leaderMillisecondsMax / 1000} s after ${old.id} was killed`)
+  }
+}
+
+async function watchReady(client: ClusterClient, url: string, id: string, signal: AbortSignal): Promise<{ at: number }> {
+  const deadline = performance.now() + readyMillisecondsMax
+  for (; ; await sleep(pollMilliseconds)) {
+    signal.throwIfAborted()
+    if (await client.isReady(url)) return { at: performance.now() }
+    if (performance.now() > deadline) throw new DemoError(`${id} is not ready ${readyMillisecondsMax / 1000} s after it was killed`)
+  }
+}

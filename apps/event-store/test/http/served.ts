@@ -1,0 +1,112 @@
+/** The HTTP layer over a store whose answers a test decides: for what a healthy cluster does not do on demand. */
+import { pino } from 'pino'
+import type { Appended, AppendRequest, EventStore, ReadOptions, RecordedEvent, SubscribeOptions, SubscriptionMessage } from '@synod/events'
+import { nodeConfigSchema, openHttpServer, type HttpLimits } from '@synod/event-store'
+
+export const stored: RecordedEvent = {
+  stream: 'a/b ü',
+  revision: 7,
+  position: 42,
+  id: '00000000-0000-4000-8000-000000000001',
+  type: 'Landed',
+  data: Buffer.from('{"big": 12345678901234567890,\n"text":"\\n"}'),
+  tags: ['x', 'y"z'],
+  recordedAt: Date.UTC(2026, 10, 23),
+}
+
+export class ScriptedStore implements EventStore {
+  readonly appends: AppendRequest[] = []
+  readonly reads: (ReadOptions & { readonly stream?: string })[] = []
+  readonly subscriptions: SubscribeOptions[] = []
+  onAppend: (this: void, signal: AbortSignal) => Promise<Appended> = async () => ({ revision: 1, position: 2 })
+  onRead: (this: void, signal: AbortSignal) => Promise<readonly RecordedEvent[]> = async () => [stored]
+  onSubscribe: (this: void, options: SubscribeOptions) => AsyncIterable<SubscriptionMessage> = async function* () {
+    yield { kind: 'event', event: stored }
+    yield { kind: 'caughtUp', position: 42 }
+  }
+
+  append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
+    this.appends.push(request)
+    return this.onAppend(options.signal ?? new AbortController().signal)
+  }
+
+  readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
+    this.reads.push({ stream, ...options })
+    return this.onRead(options.signal ?? new AbortController().signal)
+  }
+
+  readAll(options: ReadOptions): Promise<readonly RecordedEvent[]> {
+    this.reads.push(options)
+    return this.onRead(options.signal ?? new AbortController().signal)
+  }
+
+  subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionMessage> {
+    this.subscriptions.push(options)
+    return this.onSubscribe(options)
+  }
+
+  position(): number {
+    return 42
+  }
+
+  async close(): Promise<void> {}
+}
+
+export interface Served extends AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  readonly store: ScriptedStore
+  state: 'serving' | 'unavailable' | 'wiped'
+  close(): Promise<void>
+}
+
+export async function serve(limits: Partial<HttpLimits> = {}): Promise<Served> {
+  const store = new ScriptedStore()
+  const served = { store, state: 'serving' as Served['state'] }
+  const server = await openHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    limits: { ...nodeConfigSchema.shape.limits.parse({}), ...limits },
+    logger: pino({ level: 'silent' }),
+    node: {
+      id: 'n1',
+      cluster: '0'.repeat(32),
+      members: [
+        { id: 'n1', url: 'http://127.0.0.1:1' },
+        { id: 'n2', url: 'http://127.0.0.1:1' },
+      ],
+      transport: 'none',
+      status: () => ({
+        state: served.state,
+        ...(served.state !== 'serving' && { why: 'no quorum answers' }),
+        role: 'leader',
+        leader: 'n1',
+        protocol: 'none',
+        mode: 'multi',
+        epoch: 1,
+        decidedSlot: 3,
+        appliedSlot: 2,
+        position: 42,
+      }),
+      store: () => store,
+    },
+  })
+  const close = (): Promise<void> => server.close()
+  return Object.assign(served, { url: `http://127.0.0.1:${server.port}`, port: server.port, close, [Symbol.asyncDispose]: close })
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: Record<string, unknown>
+  readonly headers: Headers
+}
+
+export async function ask(url: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>), headers: response.headers }
+}
+
+export function post(url: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Answer> {
+  return ask(url, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })
+}

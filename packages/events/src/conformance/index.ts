@@ -1,0 +1,1 @@
+export { readSideConformance, type ReadSideUnderTest } from './read-side-conformance.ts'
