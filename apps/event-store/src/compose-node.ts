@@ -9,7 +9,7 @@ import { openVirtualLog, type Genesis, type LogletFactory, type LogStore, type L
 import { systemScheduler, type TransportFactory } from '@synod/transport'
 import { ConfigError } from './config/config-error.ts'
 import { loadPackage } from './config/load-package.ts'
-import type { NodeConfig } from './config/node-config.ts'
+import type { NodeConfig, PackageConfig } from './config/node-config.ts'
 
 export interface ComposedNode {
   readonly log: Pick<OrderedLog<unknown>, 'status'>
@@ -38,7 +38,7 @@ export async function composeNode(config: NodeConfig, configFile: string, { onFa
     options: config.transport.options,
   })
   try {
-    const machine = createEventMachine({ readSide: readSideFactory.create(config.readSide.options), onFailure })
+    const machine = createEventMachine({ readSide: readSideFactory.create({ options: config.readSide.options }), onFailure })
     const log = await openVirtualLog({
       self: config.id,
       cluster: config.cluster,
@@ -99,6 +99,12 @@ export async function foundStore(config: NodeConfig, configFile: string): Promis
   } finally {
     await store.close()
   }
+}
+
+/** Do they load, and does the protocol take its options? @throws ConfigError */
+export async function checkPackages(consensus: PackageConfig, transport: string, fromFile: string): Promise<void> {
+  await loadLoglet(consensus.package, JSON.stringify(consensus.options), fromFile)
+  await loadPackage(transport, ['transport'], fromFile)
 }
 
 async function createStore(config: NodeConfig, configFile: string, warn?: (message: string) => void): Promise<LogStore> {

@@ -5,6 +5,8 @@
 import { bytesToHex } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 
+const notNodes = new Set(['kind', 'scope', 'role'])
+
 /** A deep copy; Bytes are shared, since nobody changes them. */
 export function copyOf<T>(value: T): T
 export function copyOf(value: unknown): unknown {
@@ -16,8 +18,8 @@ export function copyOf(value: unknown): unknown {
 }
 
 /**
- * Text that is equal for equal data, whatever the order in which Maps, Sets and objects were filled. `rename` sees every
- * string in the tree: node names are lower case, and every other string that the state holds has a capital.
+ * Text that is equal for equal data, whatever the order in which Maps, Sets and objects were filled. `rename` sees the
+ * strings that may name a node: not those under `kind`, `scope` and `role`, nor those with a capital, which no node has.
  */
 export function canonicalText(value: unknown, rename: (text: NodeId) => string): string {
   const text = (item: unknown): string => canonicalText(item, rename)
@@ -28,5 +30,5 @@ export function canonicalText(value: unknown, rename: (text: NodeId) => string):
   if (value instanceof Map) return `Map{${[...value].map(([key, item]) => `${text(key)}:${text(item)}`).toSorted().join()}}`
   if (value instanceof Set) return `Set{${[...value].map(text).toSorted().join()}}`
   const fields = Object.entries(value).filter(([, item]) => item !== undefined)
-  return `{${fields.map(([key, item]) => `${key}:${text(item)}`).toSorted().join()}}`
+  return `{${fields.map(([key, item]) => `${key}:${notNodes.has(key) ? JSON.stringify(item) : text(item)}`).toSorted().join()}}`
 }

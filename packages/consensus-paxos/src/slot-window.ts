@@ -132,11 +132,16 @@ export class SlotWindow {
     return { op: 'slot', epoch: this.#options.epoch, index, header: this.header(slot), entry: slot.entry }
   }
 
-  /** A decision: no write is needed when this entry was accepted here. The prefix grows as far as it can. */
+  /** A decision: no write is needed when this entry was accepted here. */
   decide(index: Index, slot: HeldSlot): void {
     invariant(slot.decided && index > this.#state.decidedThrough, () => `index ${index} decided again below ${this.#state.decidedThrough}`)
     this.#hold(index, slot)
     this.#state.decidedHigh = Math.max(this.#state.decidedHigh, index)
+    this.advance()
+  }
+
+  /** The decided prefix grows as far as it can, and what it covers is let go. */
+  advance(): void {
     for (let next = this.#state.decidedThrough + 1; this.#state.slots.get(next)?.decided; next++) {
       this.#state.heldBytes -= this.#state.slots.get(next)!.entry.length
       this.#state.slots.delete(next)

@@ -1,1 +1,2 @@
-export {};
+export { postgresReadSide, readSide } from './postgres-read-side.ts'
+export type { PostgresReadSideOptions } from './postgres-read-side-options.ts'

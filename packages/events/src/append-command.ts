@@ -31,7 +31,9 @@ export interface AppendCommand {
 }
 
 export function encodeAppendCommand({ writes, key }: AppendCommand): Bytes {
-  const writer = new ByteWriter(writes.reduce((sum, { stream }) => sum + 17 + stream.length * 3, 3 + (key === undefined ? 0 : 20 + key.key.length * 3)))
+  const writer = new ByteWriter(
+    writes.reduce((sum, { stream }) => sum + 17 + stream.length * 3, 3 + (key === undefined ? 0 : 20 + key.key.length * 3)),
+  )
   writer.u16(writes.length)
   for (const { stream, expected, count } of writes) {
     writer.string(stream)

@@ -57,7 +57,8 @@ function checkEvent(event: ProposedEvent, at: number, limits: EventLimits): numb
   if (type === '') throw invalid(`type of event ${at} must not be empty`)
   if (type.startsWith('$')) throw invalid(`type of event ${at}, ${JSON.stringify(type)}: names that begin with $ are reserved`)
   if (!(data instanceof Uint8Array)) throw invalid(`data of event ${at} must be bytes, not ${describe(data)}`)
-  if (metadata !== undefined && !(metadata instanceof Uint8Array)) throw invalid(`metadata of event ${at} must be bytes, not ${describe(metadata)}`)
+  if (metadata !== undefined && !(metadata instanceof Uint8Array))
+    throw invalid(`metadata of event ${at} must be bytes, not ${describe(metadata)}`)
   if (!Array.isArray(tags)) throw invalid(`tags of event ${at} must be a list of texts, not ${describe(tags)}`)
   if (tags.length > limits.tagsMax) throw tooLarge(`tags of event ${at}`, tags.length, limits.tagsMax)
   for (const tag of tags as readonly string[]) {
@@ -92,7 +93,11 @@ function digest({ stream, expected, events }: AppendRequest, ids: readonly (Byte
   events.forEach(({ type, data, metadata, tags = [] }, at) => {
     const head = new ByteWriter().string(type).u32(tags.length)
     for (const tag of tags) head.string(tag)
-    head.bytes(ids[at] ?? new Uint8Array(0)).u32(data.length).bool(metadata !== undefined).u32(metadata?.length ?? 0)
+    head
+      .bytes(ids[at] ?? new Uint8Array(0))
+      .u32(data.length)
+      .bool(metadata !== undefined)
+      .u32(metadata?.length ?? 0)
     hash.update(head.finish()).update(data)
     if (metadata !== undefined) hash.update(metadata)
   })

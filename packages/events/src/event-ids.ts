@@ -129,5 +129,7 @@ function load(words: Uint32Array, to: number, bytes: Bytes, offset: number): voi
 }
 
 function equal(left: Uint32Array, at: number, right: Uint32Array, from: number): boolean {
-  return left[at] === right[from] && left[at + 1] === right[from + 1] && left[at + 2] === right[from + 2] && left[at + 3] === right[from + 3]
+  return (
+    left[at] === right[from] && left[at + 1] === right[from + 1] && left[at + 2] === right[from + 2] && left[at + 3] === right[from + 3]
+  )
 }

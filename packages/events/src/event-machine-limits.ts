@@ -34,7 +34,8 @@ export const eventMachineLimits: EventMachineLimits = {
 /** Throws a RangeError that names the limit. */
 export function checkEventMachineLimits(limits: EventMachineLimits): EventMachineLimits {
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < (name === 'flushDelayMs' ? 0 : 1)) throw new RangeError(`limit ${name} must be a positive integer, not ${value}`)
+    if (!Number.isSafeInteger(value) || value < (name === 'flushDelayMs' ? 0 : 1))
+      throw new RangeError(`limit ${name} must be a positive integer, not ${value}`)
   }
   // The ring of ids is addressed by 32 bits.
   if (limits.idWindow > 2 ** 28) throw new RangeError(`limit idWindow may be at most ${2 ** 28}, not ${limits.idWindow}`)

@@ -95,7 +95,14 @@ export class EventReader {
       for (let event = Math.max(0, from - row.firstPosition); event <= last; event++) {
         const number = streamNumbers[event] ?? 0
         numbers.add(number)
-        found.push({ number, revision: revisions[event] ?? 0, position: row.firstPosition + event, slot: row.slot, offset: offsets[event] ?? 0, length: lengths[event] ?? 0 })
+        found.push({
+          number,
+          revision: revisions[event] ?? 0,
+          position: row.firstPosition + event,
+          slot: row.slot,
+          offset: offsets[event] ?? 0,
+          length: lengths[event] ?? 0,
+        })
       }
     }
     const names = await this.#index.streams.namesOf(numbers)
@@ -120,7 +127,8 @@ export class EventReader {
       const from = Math.min(last?.offset ?? 0, offset)
       const to = Math.max((last?.offset ?? 0) + (last?.length ?? 0), offset + length)
       // Merged only when little lies between: one stream's events may stand far apart in a large slot.
-      if (last?.slot === slot && to - from <= last.length + length + 512) slices[slices.length - 1] = { slot, offset: from, length: to - from }
+      if (last?.slot === slot && to - from <= last.length + length + 512)
+        slices[slices.length - 1] = { slot, offset: from, length: to - from }
       else slices.push({ slot, offset, length })
       places.push({ slice: slices.length - 1, offset, length })
     }
@@ -147,6 +155,10 @@ function decodeFound({ stream, revision, position, slot, offset, length }: Found
     return decodeRecord(record, stream, revision, position)
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
-    throw new ReadSideError('damaged', `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: drop this node's read side, it is built again from the log`, { cause: error })
+    throw new ReadSideError(
+      'damaged',
+      `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: drop this node's read side, it is built again from the log`,
+      { cause: error },
+    )
   }
 }

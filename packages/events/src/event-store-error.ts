@@ -2,7 +2,16 @@ import type { Expected } from './event-store.ts'
 
 /** What an operation can end in. `code` is stable, the message is for people and says what to do. */
 export class EventStoreError extends Error {
-  readonly code: 'wrong_expected_revision' | 'stream_not_found' | 'invalid_argument' | 'too_large' | 'event_id_conflict' | 'idempotency_key_reused' | 'unavailable' | 'busy' | 'aborted'
+  readonly code:
+    | 'wrong_expected_revision'
+    | 'stream_not_found'
+    | 'invalid_argument'
+    | 'too_large'
+    | 'event_id_conflict'
+    | 'idempotency_key_reused'
+    | 'unavailable'
+    | 'busy'
+    | 'aborted'
   constructor(code: EventStoreError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'EventStoreError'
@@ -17,7 +26,10 @@ export class WrongExpectedRevisionError extends EventStoreError {
   /** The stream's last revision, or `noStream`. */
   readonly actual: number | 'noStream'
   constructor(stream: string, expected: Expected, actual: number | 'noStream') {
-    super('wrong_expected_revision', `stream ${JSON.stringify(stream)} was expected at ${expected} and is at ${actual}: read it again and decide anew`)
+    super(
+      'wrong_expected_revision',
+      `stream ${JSON.stringify(stream)} was expected at ${expected} and is at ${actual}: read it again and decide anew`,
+    )
     this.name = 'WrongExpectedRevisionError'
     this.stream = stream
     this.expected = expected

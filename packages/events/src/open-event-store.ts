@@ -1,10 +1,18 @@
 /** The EventStore on a log and its machine: checks what callers give, proposes, and tells what came of it. */
-import { LogError, SessionProposer, type OrderedLog, type Outcome } from '@synod/log'
+import { LogError, SessionProposer, StoreError, type OrderedLog, type Outcome } from '@synod/log'
 import { appendCommand, checkStreamName, invalid } from './append-request.ts'
 import { checkEventLimits, eventLimits, type EventLimits } from './event-limits.ts'
 import type { EventMachine } from './event-machine.ts'
 import { EventReader } from './event-reader.ts'
-import type { Appended, AppendRequest, EventStore, ReadOptions, RecordedEvent, SubscribeOptions, SubscriptionMessage } from './event-store.ts'
+import type {
+  Appended,
+  AppendRequest,
+  EventStore,
+  ReadOptions,
+  RecordedEvent,
+  SubscribeOptions,
+  SubscriptionMessage,
+} from './event-store.ts'
 import { EventStoreError, WrongExpectedRevisionError } from './event-store-error.ts'
 import { ReadSideError } from './read-side.ts'
 import type { StreamState } from './stream-state.ts'
@@ -48,7 +56,7 @@ class LogEventStore implements EventStore {
 
   async append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
     this.#checkOpen()
-    const command = appendCommand(request, this.#limits, this.#now())
+    const command = appendCommand(request, this.#limits, Math.max(0, Math.floor(this.#now())))
     let outcome = await this.#proposer.propose(command, options)
     // The log forgot this node's session. The events keep their ids, so that the same append cannot happen twice.
     if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)
@@ -100,7 +108,10 @@ class LogEventStore implements EventStore {
     this.#checkOpen()
     const { subscriptionsMax } = this.#limits
     if (this.#subscriptions.size >= subscriptionsMax) {
-      throw new EventStoreError('busy', `this node has ${subscriptionsMax} subscriptions, which is its limit: subscribe at another node, or end some`)
+      throw new EventStoreError(
+        'busy',
+        `this node has ${subscriptionsMax} subscriptions, which is its limit: subscribe at another node, or end some`,
+      )
     }
     const ending = new AbortController()
     const abort = (): void => ending.abort()
@@ -148,10 +159,13 @@ class LogEventStore implements EventStore {
   #checkRead({ from, direction = 'forward', limit, consistency, signal }: ReadOptions): boolean {
     this.#checkOpen()
     const { readEventsMax } = this.#limits
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > readEventsMax) throw invalid(`limit must be an integer from 1 to ${readEventsMax}, not ${String(limit)}`)
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > readEventsMax)
+      throw invalid(`limit must be an integer from 1 to ${readEventsMax}, not ${String(limit)}`)
     if (from !== undefined) checkInteger('from', from)
-    if (direction !== 'forward' && direction !== 'backward') throw invalid(`direction must be forward or backward, not ${String(direction)}`)
-    if (consistency !== 'linearizable' && consistency !== 'local') throw invalid(`consistency must be linearizable or local, not ${String(consistency)}`)
+    if (direction !== 'forward' && direction !== 'backward')
+      throw invalid(`direction must be forward or backward, not ${String(direction)}`)
+    if (consistency !== 'linearizable' && consistency !== 'local')
+      throw invalid(`consistency must be linearizable or local, not ${String(consistency)}`)
     if (signal?.aborted === true) throw new EventStoreError('aborted', 'the read was aborted before it began')
     return direction === 'backward'
   }
@@ -164,7 +178,11 @@ class LogEventStore implements EventStore {
     } catch (error) {
       if (!(error instanceof LogError)) throw error
       if (error.code === 'aborted') throw new EventStoreError('aborted', 'the read was aborted', { cause: error })
-      throw new EventStoreError('unavailable', `a linearizable read is not possible now: ${error.message}. Try again, or read with consistency local`, { cause: error })
+      throw new EventStoreError(
+        'unavailable',
+        `a linearizable read is not possible now: ${error.message}. Try again, or read with consistency local`,
+        { cause: error },
+      )
     }
   }
 
@@ -186,7 +204,12 @@ function checkInteger(name: string, value: number): void {
 }
 
 /** Clipped to what there is; undefined when nothing is left. */
-function pageRange(first: number, last: number, backward: boolean, { from, limit }: ReadOptions): { readonly from: number; readonly to: number } | undefined {
+function pageRange(
+  first: number,
+  last: number,
+  backward: boolean,
+  { from, limit }: ReadOptions,
+): { readonly from: number; readonly to: number } | undefined {
   const start = backward ? Math.min(last, from ?? last) : Math.max(first, from ?? first)
   const range = backward ? { from: Math.max(first, start - limit + 1), to: start } : { from: start, to: Math.min(last, start + limit - 1) }
   return range.from > range.to || start < first ? undefined : range
@@ -201,9 +224,15 @@ function appended(verdict: Verdict, { stream, expected, idempotencyKey }: Append
       throw new WrongExpectedRevisionError(stream, expected, actual < 0 ? 'noStream' : actual)
     }
     case 'eventIdConflict':
-      throw new EventStoreError('event_id_conflict', `event id ${formatUuid(verdict.id)} is taken, and the request is not a retry of what was appended with it: nothing was written; use new ids`)
+      throw new EventStoreError(
+        'event_id_conflict',
+        `event id ${formatUuid(verdict.id)} is taken, and the request is not a retry of what was appended with it: nothing was written; use new ids`,
+      )
     case 'keyReused':
-      throw new EventStoreError('idempotency_key_reused', `idempotency key ${JSON.stringify(idempotencyKey)} stands for another request: nothing was written; use a new key`)
+      throw new EventStoreError(
+        'idempotency_key_reused',
+        `idempotency key ${JSON.stringify(idempotencyKey)} stands for another request: nothing was written; use a new key`,
+      )
     case 'malformed':
       throw new EventStoreError('invalid_argument', `nothing was written: ${verdict.why}`)
   }
@@ -211,7 +240,10 @@ function appended(verdict: Verdict, { stream, expected, idempotencyKey }: Append
 
 function noAnswer(outcome: Exclude<Outcome<Verdict>, { fate: 'answered' }>): EventStoreError {
   if (outcome.fate === 'unknown') {
-    return new EventStoreError('unavailable', `the outcome is unknown (${outcome.why}): it may have been appended; try again with the same event ids or the same idempotency key`)
+    return new EventStoreError(
+      'unavailable',
+      `the outcome is unknown (${outcome.why}): it may have been appended; try again with the same event ids or the same idempotency key`,
+    )
   }
   if (outcome.why === 'busy') return new EventStoreError('busy', 'this node has too much to do: nothing was written; try again in a moment')
   if (outcome.why === 'tooLarge') return tooLargeForLog()
@@ -224,7 +256,7 @@ function tooLargeForLog(): EventStoreError {
 
 function readFailure(error: unknown): unknown {
   if (error instanceof EventStoreError) return error
-  if (error instanceof ReadSideError) return new EventStoreError('unavailable', `this node cannot read: ${error.message}`, { cause: error })
+  if (error instanceof ReadSideError || error instanceof StoreError)
+    return new EventStoreError('unavailable', `this node cannot read: ${error.message}`, { cause: error })
   return error
 }
-

@@ -109,8 +109,8 @@ export interface ReadSide {
 /** A read-side package exports one of these under the name `readSide`. */
 export interface ReadSideFactory {
   readonly name: string
-  /** `options` are what the config file says; the factory validates them and throws a ReadSideError `invalid_options`. */
-  create(options: unknown): ReadSide
+  /** `options` are what the config file says. Throws a ReadSideError `invalid_options`. Touches nothing: `open` of the read side does. */
+  create(options: { readonly options?: unknown }): ReadSide
 }
 
 export class ReadSideError extends Error {

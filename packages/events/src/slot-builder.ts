@@ -31,7 +31,8 @@ export class SlotBuilder {
     const at = this.#streams.length
     if (at === this.#offsets.length) this.#grow()
     const offset = blob.byteOffset - this.#entry.byteOffset
-    if (blob.buffer !== this.#entry.buffer || offset < 0 || offset + blob.length > this.#entry.length) throw new Error(`an event of slot ${this.#slot} is no view of its entry`)
+    if (blob.buffer !== this.#entry.buffer || offset < 0 || offset + blob.length > this.#entry.length)
+      throw new Error(`an event of slot ${this.#slot} is no view of its entry`)
     this.#streams.push(stream)
     this.#revisions[at] = revision
     this.#offsets[at] = offset

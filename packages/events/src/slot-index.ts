@@ -65,12 +65,20 @@ export function encodeSlotIndex(record: SlotRecord, answers: readonly SlotAnswer
 export function decodeSlotIndex(row: SlotRow): SlotIndex {
   const { index: bytes, slot, firstPosition, count } = row
   const damaged = (why: string): ReadSideError =>
-    new ReadSideError('damaged', `the read side's row of slot ${slot} is damaged (${why}): drop this node's read side, it is built again from the log`)
+    new ReadSideError(
+      'damaged',
+      `the read side's row of slot ${slot} is damaged (${why}): drop this node's read side, it is built again from the log`,
+    )
   const body = bytes.subarray(0, Math.max(0, bytes.length - 4))
   const sum = crc32(body)
-  const stored = ((bytes[body.length] ?? 0) << 24) | ((bytes[body.length + 1] ?? 0) << 16) | ((bytes[body.length + 2] ?? 0) << 8) | (bytes[body.length + 3] ?? 0)
+  const stored =
+    ((bytes[body.length] ?? 0) << 24) |
+    ((bytes[body.length + 1] ?? 0) << 16) |
+    ((bytes[body.length + 2] ?? 0) << 8) |
+    (bytes[body.length + 3] ?? 0)
   if (bytes.length < 6 || sum >>> 0 !== stored >>> 0) throw damaged('its checksum is wrong')
-  if (body[0] !== version) throw new ReadSideError('unknown_version', `the read side's row of slot ${slot} has version ${body[0]}, this build knows ${version}`)
+  if (body[0] !== version)
+    throw new ReadSideError('unknown_version', `the read side's row of slot ${slot} has version ${body[0]}, this build knows ${version}`)
   const index: SlotIndex = {
     streamNumbers: new Uint32Array(count),
     revisions: new Float64Array(count),

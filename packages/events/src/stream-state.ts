@@ -29,7 +29,8 @@ export class StreamState {
   /** Of a revision in the tail. */
   recentPosition(revision: number): number {
     const position = this.#recent[this.#recent.length - 1 - (this.revision - revision)]
-    if (position === undefined || revision < this.firstRecentRevision) throw new RangeError(`revision ${revision} of ${this.name} is not in the tail`)
+    if (position === undefined || revision < this.firstRecentRevision)
+      throw new RangeError(`revision ${revision} of ${this.name} is not in the tail`)
     return position
   }
 

@@ -112,7 +112,12 @@ export class Subscription {
   async #page(last: number): Promise<RecordedEvent[]> {
     const { subscriptionPageEventsMax, subscriptionPageBytesMax } = this.#limits
     const { stream } = this.#range
-    const page = { from: this.#next, to: Math.min(last, this.#next + subscriptionPageEventsMax - 1), backward: false, bytesMax: subscriptionPageBytesMax }
+    const page = {
+      from: this.#next,
+      to: Math.min(last, this.#next + subscriptionPageEventsMax - 1),
+      backward: false,
+      bytesMax: subscriptionPageBytesMax,
+    }
     if (stream === undefined) return this.#reader.all(page)
     const state = await this.#index.streams.find(stream)
     return state === undefined ? [] : this.#reader.stream(state, page)

@@ -66,7 +66,8 @@ export class Tail {
       else high = middle - 1
     }
     const record = this.#records[low]
-    if (record === undefined || position < record.firstPosition || position > this.#head) throw new RangeError(`position ${position} is not in the tail, which begins at ${this.first} and ends at ${this.#head}`)
+    if (record === undefined || position < record.firstPosition || position > this.#head)
+      throw new RangeError(`position ${position} is not in the tail, which begins at ${this.first} and ends at ${this.#head}`)
     return record
   }
 

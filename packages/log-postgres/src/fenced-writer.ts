@@ -47,7 +47,15 @@ export class FencedWriter {
   #outstandingBytes = 0
   #running: Promise<void> | undefined
   #dead: StoreError | undefined
-  readonly #counters = { transactions: 0, writes: 0, rows_written: 0, bytes_written: 0, reconnects: 0, unknown_commits: 0, unknown_commits_done: 0 }
+  readonly #counters = {
+    transactions: 0,
+    writes: 0,
+    rows_written: 0,
+    bytes_written: 0,
+    reconnects: 0,
+    unknown_commits: 0,
+    unknown_commits_done: 0,
+  }
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -60,7 +68,14 @@ export class FencedWriter {
     const bytes = operations.reduce((sum, operation) => sum + operationBytes(operation), 0)
     const { outstandingBytesMax } = this.#options.settings
     if (this.#outstandingBytes > 0 && this.#outstandingBytes + bytes > outstandingBytesMax) {
-      return Promise.reject(this.#die(new StoreError('unavailable', `more than outstandingBytesMax (${outstandingBytesMax}) bytes wait for the disk of Postgres: it does not keep up`)))
+      return Promise.reject(
+        this.#die(
+          new StoreError(
+            'unavailable',
+            `more than outstandingBytesMax (${outstandingBytesMax}) bytes wait for the disk of Postgres: it does not keep up`,
+          ),
+        ),
+      )
     }
     this.#outstandingBytes += bytes
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -156,7 +171,11 @@ export class FencedWriter {
       } catch (error) {
         if (!isPassing(error)) throw error
         if (performance.now() + pauseMs > deadline) {
-          throw new StoreError('unavailable', `a write got no answer, and Postgres could not be asked about it within ${reconnectTimeoutMs} ms (reconnectTimeoutMs): see that it runs, then start this node again: ${String(error)}`, { cause: error })
+          throw new StoreError(
+            'unavailable',
+            `a write got no answer, and Postgres could not be asked about it within ${reconnectTimeoutMs} ms (reconnectTimeoutMs): see that it runs, then start this node again: ${String(error)}`,
+            { cause: error },
+          )
         }
       }
       await sleep(pauseMs)
@@ -166,10 +185,15 @@ export class FencedWriter {
   async #settleOn({ client }: WriteConnection, statement: WriteStatement): Promise<void> {
     const { boot, settings } = this.#options
     await client.query('begin')
-    const { rows } = await client.query<{ boot: string; write_sequence: string }>(`select boot, write_sequence from "${settings.schema}".fence for update`)
+    const { rows } = await client.query<{ boot: string; write_sequence: string }>(
+      `select boot, write_sequence from "${settings.schema}".fence for update`,
+    )
     const found = { boot: Number(rows[0]?.boot), sequence: Number(rows[0]?.write_sequence) }
     if (found.boot !== boot) {
-      throw new StoreError('fenced', `this store was opened as boot ${boot} and then as boot ${found.boot}: one process may own it, stop this one`)
+      throw new StoreError(
+        'fenced',
+        `this store was opened as boot ${boot} and then as boot ${found.boot}: one process may own it, stop this one`,
+      )
     }
     if (found.sequence === this.#sequence + 1) {
       await client.query('rollback')
@@ -177,11 +201,17 @@ export class FencedWriter {
       return
     }
     if (found.sequence !== this.#sequence) {
-      throw new StoreError('damaged', `Postgres had acknowledged write ${this.#sequence} and now says that the last one was ${found.sequence}: it lost or was given other data; repair this node from its peers`)
+      throw new StoreError(
+        'damaged',
+        `Postgres had acknowledged write ${this.#sequence} and now says that the last one was ${found.sequence}: it lost or was given other data; repair this node from its peers`,
+      )
     }
     const { rowCount } = await client.query(statement)
     if (rowCount !== 1) {
-      throw new StoreError('unsafe_settings', `Postgres does not take write ${this.#sequence + 1} although the store is ours: see that fsync, full_page_writes and synchronous_commit are on`)
+      throw new StoreError(
+        'unsafe_settings',
+        `Postgres does not take write ${this.#sequence + 1} although the store is ours: see that fsync, full_page_writes and synchronous_commit are on`,
+      )
     }
     await client.query('commit')
   }

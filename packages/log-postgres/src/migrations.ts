@@ -51,7 +51,7 @@ export async function migrate(db: Kysely<Schema>, schema: string): Promise<void>
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) {
     await refuseNewer(db, schema, Object.keys(known)) // another process, newer than this one, may have been faster
-    throw error
+    throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
   }
 }
 
@@ -61,6 +61,9 @@ async function refuseNewer(db: Kysely<Schema>, schema: string, known: readonly s
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(`${schema}.${table}`)} order by name`.execute(db)
   const newer = rows.filter(({ name }) => !known.includes(name)).map(({ name }) => name)
   if (newer.length > 0) {
-    throw new StoreError('newer_schema', `the schema ${schema} was brought to ${newer.join(', ')} by a newer build; this one knows ${known.join(', ')}: start the newer build`)
+    throw new StoreError(
+      'newer_schema',
+      `the schema ${schema} was brought to ${newer.join(', ')} by a newer build; this one knows ${known.join(', ')}: start the newer build`,
+    )
   }
 }

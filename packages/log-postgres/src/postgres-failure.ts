@@ -19,10 +19,14 @@ export function storeErrorOf(error: unknown): StoreError {
   const cause = error instanceof Error ? error : new Error(String(error))
   const code = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
   const said = `${cause.message}${code === '' ? '' : ` (SQLSTATE ${code})`}`
-  if (code === '53100') return new StoreError('disk_full', `Postgres has no space left: free some, then start this node again: ${said}`, { cause })
-  if (code === 'XX001' || code === 'XX002') return new StoreError('damaged', `Postgres found its own data damaged: repair this node from its peers: ${said}`, { cause })
+  if (code === '53100')
+    return new StoreError('disk_full', `Postgres has no space left: free some, then start this node again: ${said}`, { cause })
+  if (code === 'XX001' || code === 'XX002')
+    return new StoreError('damaged', `Postgres found its own data damaged: repair this node from its peers: ${said}`, { cause })
   if (code === '28P01' || code === '28000' || code === '3D000' || code === '42501') {
     return new StoreError('unavailable', `Postgres refuses the connection string's user or database: correct it: ${said}`, { cause })
   }
-  return new StoreError('unavailable', `Postgres cannot be used: see that it runs and is reachable, then start this node again: ${said}`, { cause })
+  return new StoreError('unavailable', `Postgres cannot be used: see that it runs and is reachable, then start this node again: ${said}`, {
+    cause,
+  })
 }

@@ -94,7 +94,7 @@ class PostgresLogStore implements LogStore {
   }
 
   async *read(epoch: Epoch, from: Index, to: Index): AsyncIterable<readonly StoredSlot[]> {
-    for (let next = from; next <= to; ) {
+    for (let next = from; next <= to;) {
       this.#usable()
       const batch = await this.#reader.batch(epoch, next, to)
       const last = batch.at(-1)
@@ -123,7 +123,9 @@ class PostgresLogStore implements LogStore {
     const connection = await connectForWriting(this.#settings, this.#warn)
     try {
       await migrate(this.#db, this.#settings.schema)
-      const { recovered, sequence } = await takeOver(this.#db.withSchema(this.#settings.schema), self, (epoch, from) => this.#readAll(epoch, from))
+      const { recovered, sequence } = await takeOver(this.#db.withSchema(this.#settings.schema), self, (epoch, from) =>
+        this.#readAll(epoch, from),
+      )
       this.#checker = new StoreOperationChecker(recovered.epochs)
       this.#writer = new FencedWriter({
         settings: this.#settings,
@@ -144,7 +146,7 @@ class PostgresLogStore implements LogStore {
 
   async #readAll(epoch: Epoch, from: Index): Promise<StoredSlot[]> {
     const found: StoredSlot[] = []
-    for (let next = from; ; ) {
+    for (let next = from; ;) {
       const batch = await this.#reader.batch(epoch, next, Number.MAX_SAFE_INTEGER)
       const last = batch.at(-1)
       if (last === undefined) return found
@@ -158,7 +160,9 @@ class PostgresLogStore implements LogStore {
     try {
       const { rows } = await sql<{ bytes: string }>`
         select coalesce(sum(pg_total_relation_size(c.oid)), 0) as bytes
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${this.#settings.schema} and c.relkind = 'r'`.execute(this.#db)
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${this.#settings.schema} and c.relkind = 'r'`.execute(
+        this.#db,
+      )
       this.#storage.bytes = Number(rows[0]?.bytes)
     } catch {
       // A figure for an operator: the old one stands until the next time it is asked for.

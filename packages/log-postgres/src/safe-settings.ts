@@ -38,10 +38,15 @@ export async function refuseUnsafeSettings(client: ClientBase, warn: (message: s
   for (const { name, value, source } of rows) {
     const rule = unsafe[name]
     if (rule !== undefined && spoken(value) === rule.value) {
-      throw new StoreError('unsafe_settings', `Postgres runs with ${name} = ${value} (set by: ${source}): ${rule.danger}. ${remedy(name, rule.value === 'off' ? 'on' : 'off', source)}`)
+      throw new StoreError(
+        'unsafe_settings',
+        `Postgres runs with ${name} = ${value} (set by: ${source}): ${rule.danger}. ${remedy(name, rule.value === 'off' ? 'on' : 'off', source)}`,
+      )
     }
     if (name === 'data_checksums' && value === 'off') {
-      warn('this Postgres keeps no data checksums, so that a damaged page may be served as a sound one. Stop it and run: pg_checksums --enable -D <data folder>')
+      warn(
+        'this Postgres keeps no data checksums, so that a damaged page may be served as a sound one. Stop it and run: pg_checksums --enable -D <data folder>',
+      )
     }
   }
 }

@@ -38,6 +38,7 @@ export class SlotReader {
       connectionTimeoutMillis: settings.statementTimeoutMs,
       query_timeout: settings.statementTimeoutMs,
       keepAlive: true,
+      // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool waits for it, though its type does not say so
       onConnect: (client) => applySessionSettings(client),
     })
     this.pool.on('error', () => {}) // an idle connection was cut: the pool makes another one
@@ -97,7 +98,9 @@ export class SlotReader {
     let group: Slice[] = []
     let bytes = 0
     for (const slice of requests) {
-      const isPossible = [slice.epoch, slice.index].every(Number.isSafeInteger) && [slice.offset, slice.length].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 30)
+      const isPossible =
+        [slice.epoch, slice.index].every(Number.isSafeInteger) &&
+        [slice.offset, slice.length].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 30)
       if (!isPossible) throw missing(slice)
       if (group.length > 0 && (group.length === slicesMax || bytes + slice.length > this.#settings.readBatchBytesMax)) {
         yield group
@@ -136,5 +139,8 @@ export class SlotReader {
 }
 
 function missing({ epoch, index, offset, length }: Slice): StoreError {
-  return new StoreError('missing', `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`)
+  return new StoreError(
+    'missing',
+    `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`,
+  )
 }

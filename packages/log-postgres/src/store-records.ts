@@ -15,11 +15,18 @@ export async function foundStore(db: Kysely<Schema>, genesis: Genesis): Promise<
     const former = await readGenesis(transaction)
     if (former !== undefined) {
       if (isDeepStrictEqual(former, genesis)) return
-      throw new StoreError('already_founded', `this store belongs to node ${former.node} of cluster ${former.configuration.cluster}: use an empty database`)
+      throw new StoreError(
+        'already_founded',
+        `this store belongs to node ${former.node} of cluster ${former.configuration.cluster}: use an empty database`,
+      )
     }
-    if (fence.sequence > 0) throw new StoreError('already_founded', `this store holds ${fence.sequence} writes and no genesis: use an empty database`)
+    if (fence.sequence > 0)
+      throw new StoreError('already_founded', `this store holds ${fence.sequence} writes and no genesis: use an empty database`)
     const record = JSON.stringify(genesis)
-    await transaction.insertInto('genesis').values({ record, checksum: genesisChecksum(record) }).execute()
+    await transaction
+      .insertInto('genesis')
+      .values({ record, checksum: genesisChecksum(record) })
+      .execute()
   })
 }
 
@@ -54,14 +61,16 @@ export async function takeOver(
 
 async function lockFence(db: Transaction<Schema>): Promise<{ readonly boot: number; readonly sequence: number }> {
   const row = await db.selectFrom('fence').select(['boot', 'write_sequence']).forUpdate().executeTakeFirst()
-  if (row === undefined) throw new StoreError('damaged', 'the fence row is gone: this database is not what Synod left; repair this node from its peers')
+  if (row === undefined)
+    throw new StoreError('damaged', 'the fence row is gone: this database is not what Synod left; repair this node from its peers')
   return { boot: Number(row.boot), sequence: Number(row.write_sequence) }
 }
 
 async function readGenesis(db: Transaction<Schema>): Promise<Genesis | undefined> {
   const row = await db.selectFrom('genesis').select(['record', 'checksum']).executeTakeFirst()
   if (row === undefined) return undefined
-  if (genesisChecksum(row.record) !== row.checksum) throw new StoreError('damaged', 'the genesis record fails its checksum: repair this node from its peers')
+  if (genesisChecksum(row.record) !== row.checksum)
+    throw new StoreError('damaged', 'the genesis record fails its checksum: repair this node from its peers')
   return JSON.parse(row.record) as Genesis
 }
 
@@ -80,7 +89,7 @@ async function readEpochs(db: Transaction<Schema>): Promise<Epoch[]> {
   const found = new Set<Epoch>()
   for (const { epoch } of await db.selectFrom('meta').select('epoch').distinct().execute()) found.add(Number(epoch))
   for (const { epoch } of await db.selectFrom('epochs').select('epoch').execute()) found.add(Number(epoch))
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const row = await db.selectFrom('slots').select('epoch').where('epoch', '>', String(after)).orderBy('epoch').limit(1).executeTakeFirst()
     if (row === undefined) break
     after = Number(row.epoch)

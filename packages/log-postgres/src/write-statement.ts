@@ -23,12 +23,22 @@ export function writeStatement(schema: string, boot: number, sequence: number, m
   const parts = [fencePart(schema)]
   const slotKeys = merged.slots.length === 0 ? undefined : slotPart(schema, merged, parameter, parts)
   for (const [epoch, index] of merged.truncations) {
-    const but = slotKeys === undefined ? '' : ` and not exists (select from ${slotKeys} as kept (epoch, index) where kept.epoch = s.epoch and kept.index = s.index)`
-    parts.push(`cut${parts.length} as (delete from "${schema}".slots s using fence where s.epoch = ${parameter(epoch, 'bigint')} and s.index >= ${parameter(index, 'bigint')}${but})`)
+    const but =
+      slotKeys === undefined
+        ? ''
+        : ` and not exists (select from ${slotKeys} as kept (epoch, index) where kept.epoch = s.epoch and kept.index = s.index)`
+    parts.push(
+      `cut${parts.length} as (delete from "${schema}".slots s using fence where s.epoch = ${parameter(epoch, 'bigint')} and s.index >= ${parameter(index, 'bigint')}${but})`,
+    )
   }
   if (merged.meta.length > 0) metaPart(schema, merged, parameter, parts)
   if (merged.decided.size > 0) decidedPart(schema, merged, parameter, parts)
-  const kinds = [merged.slots.length > 0 ? 's' : '', 't'.repeat(merged.truncations.size), merged.meta.length > 0 ? 'm' : '', merged.decided.size > 0 ? 'd' : '']
+  const kinds = [
+    merged.slots.length > 0 ? 's' : '',
+    't'.repeat(merged.truncations.size),
+    merged.meta.length > 0 ? 'm' : '',
+    merged.decided.size > 0 ? 'd' : '',
+  ]
   const text = `with ${parts.join(',\n')}\nselect boot from fence`
   // A batch that cuts many epochs is rare: it is not worth a prepared statement of its own.
   return { ...(merged.truncations.size <= 2 && { name: `synod_write_${kinds.join('')}` }), text, values }

@@ -33,7 +33,7 @@ export async function postgresProxy(serverPort: number): Promise<PostgresProxy> 
       socket.on('error', () => {})
       socket.on('close', () => sockets.delete(socket))
     }
-    client.on('data', (chunk) => {
+    client.on('data', (chunk: Buffer) => {
       const next = armed[0]
       if (next === undefined || !chunk.includes(next.text)) return void server.write(chunk)
       armed.shift()
@@ -53,7 +53,7 @@ export async function postgresProxy(serverPort: number): Promise<PostgresProxy> 
       }
       server.write(chunk)
     })
-    server.on('data', (chunk) => {
+    server.on('data', (chunk: Buffer) => {
       if (swallowing === undefined) return void client.write(chunk)
       // ReadyForQuery is the end of the answer: by then the transaction is committed.
       if (swallowing === 'lostAnswer' && chunk.includes(Buffer.from([0x5a, 0, 0, 0, 5]))) {

@@ -7,7 +7,13 @@ import { contents, entries, run, slot } from './store-fixture.ts'
 const genesis = {
   node: 'n1',
   incarnation: 'a'.repeat(32),
-  configuration: { cluster: 'c'.repeat(32), epoch: 1, protocol: 'p', protocolOptions: '{}', voters: [{ node: 'n1', incarnation: 'a'.repeat(32) }] },
+  configuration: {
+    cluster: 'c'.repeat(32),
+    epoch: 1,
+    protocol: 'p',
+    protocolOptions: '{}',
+    voters: [{ node: 'n1', incarnation: 'a'.repeat(32) }],
+  },
 }
 
 let database: TestDatabase
@@ -26,17 +32,20 @@ async function openOn(connectionString: string, options: { outstandingBytesMax?:
 afterAll(() => Promise.all(opened.map((store) => store.close())))
 
 describe('unsafe settings', () => {
-  it.each(['fsync', 'full_page_writes', 'synchronous_commit'])('%s off in the server is refused, by name and with the remedy', async (name) => {
-    await using server = await temporaryPostgres({ settings: { [name]: 'off' } })
-    await expect(openOn(server.connectionString)).rejects.toMatchObject({
-      name: 'StoreError',
-      code: 'unsafe_settings',
-      message: expect.stringMatching(new RegExp(`${name} = off.*Set ${name} = on in postgresql.conf`)),
-    })
-    const unfounded = postgresLogStore({ connectionString: server.connectionString })
-    await expect(unfounded.found(genesis)).rejects.toMatchObject({ code: 'unsafe_settings' })
-    await unfounded.close()
-  })
+  it.each(['fsync', 'full_page_writes', 'synchronous_commit'])(
+    '%s off in the server is refused, by name and with the remedy',
+    async (name) => {
+      await using server = await temporaryPostgres({ settings: { [name]: 'off' } })
+      await expect(openOn(server.connectionString)).rejects.toMatchObject({
+        name: 'StoreError',
+        code: 'unsafe_settings',
+        message: expect.stringMatching(new RegExp(`${name} = off.*Set ${name} = on in postgresql.conf`)),
+      })
+      const unfounded = postgresLogStore({ connectionString: server.connectionString })
+      await expect(unfounded.found(genesis)).rejects.toMatchObject({ code: 'unsafe_settings' })
+      await unfounded.close()
+    },
+  )
 
   it('damage that reads as nothing is refused', async () => {
     await using server = await temporaryPostgres({ settings: { data_sync_retry: 'on' } })
@@ -53,14 +62,17 @@ describe('unsafe settings', () => {
     const role = `r${Math.random().toString(36).slice(2)}`
     await run(database.connectionString, `create role ${role} superuser login password 'p'`)
     const connectionString = `postgres://${role}:p@${database.host}:${database.port}/${database.database}`
-    const on = by === 'database' ? `database ${database.database}` : by === 'role' ? `role ${role}` : `role ${role} in database ${database.database}`
+    const on =
+      by === 'database' ? `database ${database.database}` : by === 'role' ? `role ${role}` : `role ${role} in database ${database.database}`
     await run(database.connectionString, `alter ${on} set ${name} = ${value}`)
     await expect(openOn(connectionString)).rejects.toMatchObject({
       code: 'unsafe_settings',
       message: expect.stringMatching(new RegExp(`${name} = .*RESET ${name}`)),
     })
     // Even where the session itself is told otherwise: the next one may not be.
-    await expect(openOn(`${connectionString}?options=-c%20${name}%3D${value === 'off' ? 'on' : 'off'}`)).rejects.toMatchObject({ code: 'unsafe_settings' })
+    await expect(openOn(`${connectionString}?options=-c%20${name}%3D${value === 'off' ? 'on' : 'off'}`)).rejects.toMatchObject({
+      code: 'unsafe_settings',
+    })
     await run(database.connectionString, `alter ${on} reset ${name}`)
     await openOn(connectionString, { schema: role })
   })
@@ -114,14 +126,20 @@ describe('unsafe settings', () => {
   it('warns where pages have no checksums, and opens', async () => {
     await using mine = await testDatabase()
     // A server without them would take an initdb of its own; this database's settings say so.
-    await run(mine.connectionString, `create schema fake; create view fake.pg_settings as select name, case name when 'data_checksums' then 'off' else setting end as setting, source from pg_catalog.pg_settings`)
+    await run(
+      mine.connectionString,
+      `create schema fake; create view fake.pg_settings as select name, case name when 'data_checksums' then 'off' else setting end as setting, source from pg_catalog.pg_settings`,
+    )
     await run(mine.connectionString, `alter database ${mine.database} set search_path = fake, pg_catalog`)
     const warnings: string[] = []
     const store = factory.create({ options: { connectionString: mine.connectionString }, warn: (message) => warnings.push(message) })
     await store.open('n1')
     expect(warnings).toEqual([expect.stringContaining('pg_checksums --enable')])
     await store.close()
-    const quiet = factory.create({ options: { connectionString: database.connectionString, schema: 'quiet' }, warn: (message) => warnings.push(message) })
+    const quiet = factory.create({
+      options: { connectionString: database.connectionString, schema: 'quiet' },
+      warn: (message) => warnings.push(message),
+    })
     await quiet.open('n1')
     expect(warnings.length).toBe(1)
     await quiet.close()
@@ -181,13 +199,19 @@ describe('other refusals', () => {
     const schema = 'newer'
     await openOn(database.connectionString, { schema })
     await run(database.connectionString, `insert into newer.migration (name, timestamp) values ('0999_future', '')`)
-    await expect(openOn(database.connectionString, { schema })).rejects.toMatchObject({ code: 'newer_schema', message: expect.stringContaining('0999_future') })
+    await expect(openOn(database.connectionString, { schema })).rejects.toMatchObject({
+      code: 'newer_schema',
+      message: expect.stringContaining('0999_future'),
+    })
   })
 
   it('more outstanding bytes than the bound', async () => {
     const store = await openOn(database.connectionString, { schema: 'bounded', outstandingBytesMax: 1000 })
     const writes = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => store.write([slot(at + 1, 'x'.repeat(100))])))
-    expect(writes.at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'unavailable', message: expect.stringContaining('outstandingBytesMax') } })
+    expect(writes.at(-1)).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'unavailable', message: expect.stringContaining('outstandingBytesMax') },
+    })
     await expect(store.write([slot(1)])).rejects.toMatchObject({ code: 'unavailable' })
   })
 
@@ -208,7 +232,9 @@ describe('other refusals', () => {
     [{ connectionString: 'postgres://x', transactionBytesMax: 0.5 }, 'transactionBytesMax'],
   ])('options %j: names %s', (options, named) => {
     expect(() => factory.create({ options })).toThrow(StoreError)
-    expect(() => factory.create({ options })).toThrow(expect.objectContaining({ code: 'invalid_options', message: expect.stringContaining(named) }))
+    expect(() => factory.create({ options })).toThrow(
+      expect.objectContaining({ code: 'invalid_options', message: expect.stringContaining(named) }),
+    )
   })
 
   it('many processes that open an empty database at once get a boot each', async () => {

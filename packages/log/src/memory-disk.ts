@@ -58,7 +58,10 @@ export class MemoryDisk {
   found(genesis: Genesis): void {
     if (this.#genesis !== undefined) {
       if (isDeepStrictEqual(this.#genesis, genesis)) return
-      throw new StoreError('already_founded', `this store belongs to node ${this.#genesis.node} of cluster ${this.#genesis.configuration.cluster}: use an empty one`)
+      throw new StoreError(
+        'already_founded',
+        `this store belongs to node ${this.#genesis.node} of cluster ${this.#genesis.configuration.cluster}: use an empty one`,
+      )
     }
     if (this.#epochs.size > 0) throw new StoreError('already_founded', 'this store holds records and no genesis: use an empty one')
     this.#genesis = structuredClone(genesis)
@@ -66,7 +69,10 @@ export class MemoryDisk {
 
   takeOver(self: NodeId): Recovered {
     if (this.#genesis !== undefined && this.#genesis.node !== self) {
-      throw new StoreError('wrong_node', `this store belongs to node ${this.#genesis.node}, not to ${self}: correct the address of the store`)
+      throw new StoreError(
+        'wrong_node',
+        `this store belongs to node ${this.#genesis.node}, not to ${self}: correct the address of the store`,
+      )
     }
     const epochs = [...this.#epochs.keys()]
       .toSorted((left, right) => left - right)
@@ -83,7 +89,10 @@ export class MemoryDisk {
   /** One atomic, durable batch. */
   apply(boot: number, operations: readonly StoreOperation[]): void {
     if (boot !== this.#boot) {
-      throw new StoreError('fenced', `this store was opened as boot ${boot} and again as boot ${this.#boot}: one process may own it, stop this one`)
+      throw new StoreError(
+        'fenced',
+        `this store was opened as boot ${boot} and again as boot ${this.#boot}: one process may own it, stop this one`,
+      )
     }
     if (this.#failure !== undefined) {
       throw new StoreError(this.#failure, this.#failure === 'disk_full' ? 'no space left on the memory disk' : 'the memory disk fails')

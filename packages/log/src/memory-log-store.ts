@@ -76,7 +76,7 @@ class MemoryLogStore implements LogStore {
   }
 
   async *read(epoch: Epoch, from: Index, to: Index): AsyncIterable<readonly StoredSlot[]> {
-    for (let next = from; next <= to; ) {
+    for (let next = from; next <= to;) {
       this.#usable()
       const batch = this.#disk.slots(epoch, next, to, this.#readBatchBytesMax)
       const last = batch.at(-1)
@@ -91,7 +91,10 @@ class MemoryLogStore implements LogStore {
     return requests.map(({ epoch, index, offset, length }) => {
       const entry = this.#disk.slot(epoch, index)?.entry
       if (entry === undefined || offset < 0 || length < 0 || offset + length > entry.length) {
-        throw new StoreError('missing', `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`)
+        throw new StoreError(
+          'missing',
+          `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`,
+        )
       }
       return entry.subarray(offset, offset + length)
     })

@@ -1,2 +1,2 @@
-export { transport } from './tcp-transport.ts';
-export type { TcpOptions } from './tcp-options.ts';
+export { transport } from './tcp-transport.ts'
+export type { TcpOptions } from './tcp-options.ts'

@@ -1,7 +1,7 @@
-import { transportConformance, type TransportConformance } from '@synod/transport/conformance';
-import { Faults, faultyFactory, memoryNetwork } from '@synod/transport/memory';
+import { transportConformance, type TransportConformance } from '@synod/transport/conformance'
+import { Faults, faultyFactory, memoryNetwork } from '@synod/transport/memory'
 
-const queueBytesMax = 16 * 1024 * 1024;
+const queueBytesMax = 16 * 1024 * 1024
 
 const memory: TransportConformance = {
   name: 'memory',
@@ -13,15 +13,15 @@ const memory: TransportConformance = {
   queueBytesMax,
   exclusiveAddresses: true,
   invalidOptions: [{ host: 'n1' }, 7, 'fast', null],
-};
+}
 
-transportConformance(memory);
+transportConformance(memory)
 
 transportConformance({
   ...memory,
   name: 'memory behind a decorator without faults',
   create: async (members) => {
-    const world = await memory.create(members);
-    return { ...world, factory: faultyFactory(world.factory, { faults: new Faults() }) };
+    const world = await memory.create(members)
+    return { ...world, factory: faultyFactory(world.factory, { faults: new Faults() }) }
   },
-});
+})

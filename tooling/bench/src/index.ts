@@ -1,1 +1,7 @@
-export {}
+export { bench } from './bench.ts'
+export type { BenchOptions, BenchPlan, BenchResult, Figures } from './bench.ts'
+export { benchReport } from './bench-report.ts'
+export { medianOf } from './median-of.ts'
+export { runRound } from './run-round.ts'
+export type { Round, RoundOptions } from './run-round.ts'
+export type { Target } from './target.ts'

@@ -11,7 +11,7 @@ export interface AppendOptions {
 }
 
 /** One after the other by turns: single events for most, and batches too. */
-const eventsPerAppend = [1, 1, 2, 1, 4]
+const eventsPerAppend = [1, 1, 1, 1, 1, 1, 1, 3]
 
 /**
  * Appends every stream in its order, each append behind the revision of the one before; a stream has one writer at a time. The

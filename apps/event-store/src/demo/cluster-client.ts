@@ -104,6 +104,12 @@ export class ClusterClient {
     }
   }
 
+  /** The position of the last event that this node has applied; undefined if it does not answer. */
+  async position(url: string): Promise<number | undefined> {
+    const status = await this.status(url)
+    return status?.nodes.find(({ id }) => id === status.id)?.position ?? undefined
+  }
+
   async isReady(url: string): Promise<boolean> {
     try {
       const response = await fetch(new URL('/health/ready', url), { signal: AbortSignal.timeout(2_000) })

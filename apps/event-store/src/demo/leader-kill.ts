@@ -10,13 +10,13 @@ export interface LeaderKill {
   /** `performance.now()` of each step. */
   readonly killedAt: number
   readonly newLeader: Promise<{ readonly id: string; readonly at: number }>
-  /** The killed node takes appends again. */
-  readonly ready: Promise<{ readonly at: number }>
+  /** The killed node takes appends again; and then, it has everything that the others had at that moment. */
+  readonly back: Promise<{ readonly readyAt: number; readonly caughtUpAt: number }>
 }
 
 const pollMilliseconds = 25
 const leaderMillisecondsMax = 60_000
-const readyMillisecondsMax = 120_000
+const backMillisecondsMax = 120_000
 
 /** The leader as a quorum sees it now. @throws DemoError when there is none for a while */
 export async function findLeader(client: ClusterClient, signal: AbortSignal): Promise<ClusterStatus['nodes'][number] & { pid: number }> {
@@ -44,9 +44,9 @@ export async function killLeader(cluster: DemoCluster, client: ClusterClient, si
   const killedAt = performance.now()
   const survivors = client.urls.filter((other) => other !== url)
   const newLeader = watchNewLeader(client, survivors, { id, pid }, signal)
-  const ready = watchReady(client, url, id, signal)
-  for (const watched of [newLeader, ready]) watched.catch(() => undefined) // looked at later
-  return { id, url, pid, killedAt, newLeader, ready }
+  const back = watchBack(client, survivors, { id, url }, signal)
+  for (const watched of [newLeader, back]) watched.catch(() => undefined) // looked at later
+  return { id, url, pid, killedAt, newLeader, back }
 }
 
 async function watchNewLeader(
@@ -69,11 +69,23 @@ async function watchNewLeader(
   }
 }
 
-async function watchReady(client: ClusterClient, url: string, id: string, signal: AbortSignal): Promise<{ at: number }> {
-  const deadline = performance.now() + readyMillisecondsMax
-  for (; ; await sleep(pollMilliseconds)) {
-    signal.throwIfAborted()
-    if (await client.isReady(url)) return { at: performance.now() }
-    if (performance.now() > deadline) throw new DemoError(`${id} is not ready ${readyMillisecondsMax / 1000} s after it was killed`)
+async function watchBack(
+  client: ClusterClient,
+  survivors: readonly string[],
+  { id, url }: { readonly id: string; readonly url: string },
+  signal: AbortSignal,
+): Promise<{ readyAt: number; caughtUpAt: number }> {
+  const deadline = performance.now() + backMillisecondsMax
+  const until = async (what: string, holds: () => Promise<boolean>): Promise<number> => {
+    for (; ; await sleep(pollMilliseconds)) {
+      signal.throwIfAborted()
+      if (await holds()) return performance.now()
+      if (performance.now() > deadline) throw new DemoError(`${id} is not ${what} ${backMillisecondsMax / 1000} s after it was killed`)
+    }
   }
+  const readyAt = await until('ready', () => client.isReady(url))
+  const elsewhere = await Promise.all(survivors.map((survivor) => client.position(survivor)))
+  const target = Math.max(...elsewhere.map((position) => position ?? 0))
+  const caughtUpAt = await until('caught up', async () => ((await client.position(url)) ?? -1) >= target)
+  return { readyAt, caughtUpAt }
 }

@@ -3,6 +3,7 @@
  * ends by a signal, by the end of its supervisor, or because it failed. The exit code says whether starting it again makes sense.
  */
 import { lockFolder, ServerError } from '@synod/servers'
+import { ReadSideError } from '@synod/events'
 import { LogError, StoreError } from '@synod/log'
 import { TransportError } from '@synod/transport'
 import type { Logger } from 'pino'
@@ -75,7 +76,7 @@ class Ending {
     this.requested = promise
     this.#resolve = resolve
     // Both come once or twice (a terminal and a supervisor may each send one): one is enough.
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#resolve())
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#resolve())
     if (process.send !== undefined) process.once('disconnect', () => this.#resolve())
     process.on('uncaughtException', (error) => this.fail(error))
     process.on('unhandledRejection', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
@@ -101,11 +102,23 @@ class Ending {
   }
 }
 
-const refusals = new Set(['wrong_node', 'wrong_cluster', 'unsafe_settings', 'invalid_configuration', 'invalid_options', 'already_founded'])
+const refusals = new Set([
+  'wrong_node',
+  'wrong_cluster',
+  'unsafe_settings',
+  'invalid_configuration',
+  'invalid_options',
+  'already_founded',
+  'other_settings',
+  'unknown_version',
+])
 
 function exitCodeOf(error: Error): number {
   if (error instanceof ConfigError) return exitCodes.nodeRefused
-  if ((error instanceof StoreError || error instanceof LogError || error instanceof TransportError) && refusals.has(error.code)) {
+  if (
+    (error instanceof StoreError || error instanceof LogError || error instanceof TransportError || error instanceof ReadSideError) &&
+    refusals.has(error.code)
+  ) {
     return exitCodes.nodeRefused
   }
   const { code } = error as NodeJS.ErrnoException

@@ -30,7 +30,7 @@ export interface WantedCluster {
 const nodesDefault = 3
 const consensusDefault = { package: '@synod/consensus-paxos', options: { mode: 'multi' } }
 
-/** What is there, if it is what is wanted, or a new one in state `founding`, written. @throws StartError */
+/** What is there, if it is what is wanted, or a new one in state `founding`, not yet written. @throws StartError */
 export function openClusterFile(data: string, wanted: WantedCluster): ClusterFile {
   const path = join(data, 'cluster.json')
   if (existsSync(path)) {
@@ -50,9 +50,7 @@ export function openClusterFile(data: string, wanted: WantedCluster): ClusterFil
     incarnation: draw(),
     transportPort: 0,
   }))
-  const created: ClusterFile = { version: 1, state: 'founding', cluster: draw(), protocol, protocolOptions, nodes }
-  writeClusterFile(data, created)
-  return created
+  return { version: 1, state: 'founding', cluster: draw(), protocol, protocolOptions, nodes }
 }
 
 /** Durable when it returns: written aside, synced, renamed, and the folder synced too. */

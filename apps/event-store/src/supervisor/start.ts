@@ -19,15 +19,19 @@ export interface StartCommandOptions {
 }
 
 const transports: Readonly<Record<string, string>> = { tcp: '@synod/transport-tcp', nats: '@synod/transport-nats' }
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 const paxosPackage = '@synod/consensus-paxos'
 
 /** Runs until a signal; the exit code. */
 export async function start(options: StartCommandOptions): Promise<number> {
+  // Whoever reads these may go away (`start | head -1`); the cluster stays.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const report = (message: string): void => void process.stderr.write(`${message}\n`)
   if (options.paxos !== undefined && options.consensus !== undefined && options.consensus !== paxosPackage) {
     report(`error: --paxos is an option of ${paxosPackage}, not of ${options.consensus}: leave one of the two out`)
     return exitCodes.usage
   }
+  if (!loopback.has(options.host)) report(`warning: ${options.host} can be reached from elsewhere, and nobody is asked who they are`)
   const { path: data, notice } = dataFolder()
   if (notice !== undefined) report(notice)
   const supervisor = new Supervisor({
@@ -41,6 +45,10 @@ export async function start(options: StartCommandOptions): Promise<number> {
     report,
   })
   const ended = untilSignal(() => void supervisor.stop())
+  process.on('uncaughtException', (error) => {
+    report(`error: ${error.stack ?? error.message}`)
+    void supervisor.stop().finally(() => process.exit(exitCodes.failure))
+  })
   try {
     await supervisor.start()
     if (!ended.signalled()) process.stdout.write(`ready ${supervisor.urls.join(' ')}\n`)

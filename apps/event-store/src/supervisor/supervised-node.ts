@@ -103,7 +103,7 @@ export class SupervisedNode {
   }
 
   async #keepRunning(): Promise<void> {
-    let wait = restartMilliseconds
+    let wait = 0
     while (!this.#stopping.signal.aborted) {
       const startedAt = performance.now()
       const ended = await this.#runOnce()
@@ -114,7 +114,7 @@ export class SupervisedNode {
         return
       }
       const failedSoon = ended.code !== undefined && performance.now() - startedAt < failedSoonMilliseconds
-      wait = failedSoon ? Math.min(wait * 2, restartMillisecondsMax) : restartMilliseconds
+      wait = failedSoon ? Math.min(Math.max(wait * 2, restartMilliseconds), restartMillisecondsMax) : restartMilliseconds
       this.#options.report(`${this.id}: ${ended.why}; started again in ${wait / 1000} s`)
       await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
     }
@@ -137,13 +137,17 @@ export class SupervisedNode {
       child.once('error', (error) => resolve({ code: exitCodes.failure, why: `cannot be started: ${error.message}` }))
       child.once('exit', (code, signal) => {
         const how = code === null ? `was killed by ${signal}` : `ended with ${code}`
-        resolve({ ...(code !== null && { code }), why: said === undefined ? how : `${how}: ${said}` })
+        resolve({ ...(code !== null && { code }), why: said === undefined ? `${how} (its log: ${this.#logFile})` : `${how}: ${said}` })
       })
     })
   }
 
+  get #logFile(): string {
+    return join(this.#options.folder, 'node.log')
+  }
+
   #spawn(config: string): ChildProcess {
-    const logFile = join(this.#options.folder, 'node.log')
+    const logFile = this.#logFile
     if (existsSync(logFile) && statSync(logFile).size > logBytesMax) renameSync(logFile, `${logFile}.1`)
     const log = openSync(logFile, 'a', 0o600)
     // What is meant for one node must not steer all of them.

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lockFolder, ServerError, type PostgresServer } from '@synod/servers'
-import { foundStore } from '../compose-node.ts'
+import { checkPackages, foundStore } from '../compose-node.ts'
 import type { NodeConfig } from '../config/node-config.ts'
 import { readNodeConfig } from '../config/read-node-config.ts'
 import { openClusterFile, writeClusterFile, type ClusterFile, type WantedCluster } from './cluster-file.ts'
@@ -65,10 +65,12 @@ export class Supervisor {
     mkdirSync(data, { recursive: true })
     this.#lock = lockFolder(join(data, 'start.lock'))
     let file = openClusterFile(data, this.#options)
+    // Before anything is written: a mistyped name must not become a cluster.
+    await checkPackages({ package: file.protocol, options: file.protocolOptions }, this.#options.transport, join(data, 'cluster.json'))
     const ids = file.nodes.map(({ id }) => id)
     await this.#waitForLeftovers(ids)
     await requireFree(host, port, ids)
-    this.#urls = ids.map((_, index) => `http://${host}:${port + index}`)
+    this.#urls = ids.map((_, index) => `http://${inUrl(host)}:${port + index}`)
     const ports = await transportPorts(
       host,
       file.nodes.map((node) => node.transportPort),
@@ -112,7 +114,7 @@ export class Supervisor {
     const { host, port, transport, data } = this.#options
     const peers = file.nodes.map((node, at) => [
       node.id,
-      { address: `${host}:${node.transportPort}`, url: this.#urls[at] ?? '', incarnation: node.incarnation },
+      { address: `${inUrl(host)}:${node.transportPort}`, url: this.#urls[at] ?? '', incarnation: node.incarnation },
     ])
     const config: Omit<NodeConfig, 'limits'> = {
       id,
@@ -178,6 +180,10 @@ export class Supervisor {
     await Promise.all(this.#nodes.map((node) => node.stopDatabase()))
     this.#lock?.release()
   }
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 async function healthOf(url: string): Promise<{ readonly state: string; readonly why: string }> {

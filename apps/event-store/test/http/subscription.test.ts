@@ -10,7 +10,7 @@ beforeAll(async () => void (served = await serve({ subscriberStallMillisecondsMa
 afterAll(() => served.close())
 beforeEach(() => {
   served.store.subscriptions.length = 0
-  served.store.onSubscribe = new ScriptedStore().onSubscribe
+  served.store.onSubscribe = (options) => new ScriptedStore().onSubscribe(options)
 })
 
 function untilAborted(signal: AbortSignal | undefined): Promise<void> {

@@ -92,7 +92,7 @@ export class LogletCluster<M> {
     this.#disks.get(id)?.crash()
     const node = this.node(id)
     this.nodes.delete(id)
-    await Promise.all([node.transport.close(), node.loglet.close()])
+    await this.wait(Promise.all([node.transport.close(), node.loglet.close()]))
   }
 
   node(id: NodeId): ClusterNode {

@@ -54,7 +54,13 @@ export class SampleFlushes {
 
   #key(): KeyRow {
     const sequence = (this.keys.at(-1)?.sequence ?? 0) + 1
-    const row = { sequence, principal: `p${sequence % 3}`, key: `key ${sequence} \u0000é`, digest: new Uint8Array(16).fill(sequence % 256), answer: Uint8Array.of(1, sequence % 256) }
+    const row = {
+      sequence,
+      principal: `p${sequence % 3}`,
+      key: `key ${sequence} \u0000é`,
+      digest: new Uint8Array(16).fill(sequence % 256),
+      answer: Uint8Array.of(1, sequence % 256),
+    }
     this.keys.push(row)
     return row
   }

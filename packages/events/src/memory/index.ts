@@ -1,1 +1,7 @@
-export { memoryReadSide, memoryReadSideStorage, readSide, type MemoryReadSideOptions, type MemoryReadSideStorage } from './memory-read-side.ts'
+export {
+  memoryReadSide,
+  memoryReadSideStorage,
+  readSide,
+  type MemoryReadSideOptions,
+  type MemoryReadSideStorage,
+} from './memory-read-side.ts'

@@ -1,6 +1,18 @@
 /** A read side in memory, for tests and for trying things out: what a process has flushed is gone with it, unless the storage is handed on. */
 import type { Slot } from '@synod/log'
-import { ReadSideError, type EventRow, type Flush, type KeyRow, type ReadSide, type ReadSideFactory, type ReadSideMark, type SlotRow, type SlotToFlush, type StreamName, type StreamRow } from '../read-side.ts'
+import {
+  ReadSideError,
+  type EventRow,
+  type Flush,
+  type KeyRow,
+  type ReadSide,
+  type ReadSideFactory,
+  type ReadSideMark,
+  type SlotRow,
+  type SlotToFlush,
+  type StreamName,
+  type StreamRow,
+} from '../read-side.ts'
 
 /** What a disk would hold. Opaque. */
 export interface MemoryReadSideStorage {
@@ -19,7 +31,16 @@ export interface MemoryReadSideOptions {
 }
 
 export function memoryReadSideStorage(): MemoryReadSideStorage {
-  return { owner: 0, settings: undefined, mark: { slot: 0, position: 0, streams: 0 }, names: [], numbers: new Map(), events: new Map(), slots: [], keys: [] }
+  return {
+    owner: 0,
+    settings: undefined,
+    mark: { slot: 0, position: 0, streams: 0 },
+    names: [],
+    numbers: new Map(),
+    events: new Map(),
+    slots: [],
+    keys: [],
+  }
 }
 
 export function memoryReadSide({ storage = memoryReadSideStorage() }: MemoryReadSideOptions = {}): ReadSide {
@@ -28,8 +49,9 @@ export function memoryReadSide({ storage = memoryReadSideStorage() }: MemoryRead
 
 export const readSide: ReadSideFactory = {
   name: '@synod/events/memory',
-  create(options) {
-    if (options !== undefined && JSON.stringify(options) !== '{}') throw new ReadSideError('invalid_options', 'the read side in memory takes no options')
+  create({ options }) {
+    if (options !== undefined && JSON.stringify(options) !== '{}')
+      throw new ReadSideError('invalid_options', 'the read side in memory takes no options')
     return memoryReadSide()
   },
 }
@@ -46,7 +68,8 @@ class MemoryReadSide implements ReadSide {
   async open(settings: string): Promise<ReadSideMark> {
     const storage = this.#storage
     storage.settings ??= settings
-    if (storage.settings !== settings) throw new ReadSideError('other_settings', `the read side was founded with ${storage.settings} and cannot be opened with ${settings}`)
+    if (storage.settings !== settings)
+      throw new ReadSideError('other_settings', `the read side was founded with ${storage.settings} and cannot be opened with ${settings}`)
     this.#owner = ++storage.owner
     return storage.mark
   }
@@ -89,14 +112,17 @@ class MemoryReadSide implements ReadSide {
   async streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
     await this.#turn()
     const rows = (this.#storage.events.get(streamNumber) ?? []).slice(from, to + 1)
-    if (rows.length !== to - from + 1) throw new ReadSideError('damaged', `stream ${streamNumber} lacks revisions between ${from} and ${to}`)
+    if (rows.length !== to - from + 1)
+      throw new ReadSideError('damaged', `stream ${streamNumber} lacks revisions between ${from} and ${to}`)
     return rows
   }
 
   async slotsHolding(from: number, to: number): Promise<readonly SlotRow[]> {
     await this.#turn()
     const rows = this.#storage.slots.filter(({ firstPosition, count }) => count > 0 && firstPosition <= to && firstPosition + count > from)
-    if (rows.reduce((sum, { count }) => sum + count, 0) < to - from + 1) throw new ReadSideError('damaged', `the slots of positions ${from} to ${to} are not all there`)
+    const [first, last] = [rows[0], rows.at(-1)]
+    const covered = first !== undefined && last !== undefined && first.firstPosition <= from && last.firstPosition + last.count > to
+    if (!covered) throw new ReadSideError('damaged', `the slots of positions ${from} to ${to} are not all there`)
     return rows
   }
 
@@ -122,7 +148,13 @@ class MemoryReadSide implements ReadSide {
   #addSlot({ slot, firstPosition, count, index, streamNumbers, revisions, offsets, lengths }: SlotToFlush): void {
     this.#storage.slots.push({ slot, firstPosition, count, index })
     streamNumbers.forEach((number, event) => {
-      const row = { revision: revisions[event] ?? 0, position: firstPosition + event, slot, offset: offsets[event] ?? 0, length: lengths[event] ?? 0 }
+      const row = {
+        revision: revisions[event] ?? 0,
+        position: firstPosition + event,
+        slot,
+        offset: offsets[event] ?? 0,
+        length: lengths[event] ?? 0,
+      }
       this.#storage.events.get(number)?.push(row)
     })
   }

@@ -193,7 +193,10 @@ export function logStoreConformance(suite: LogStoreConformance): void {
       it('keeps empty headers, entries and values', async () => {
         const { disk, store } = await opened()
         const empty = new Uint8Array(0)
-        await store.write([{ op: 'slot', epoch: 1, index: 1, header: empty, entry: empty }, { op: 'meta', epoch: 1, key: 'k', value: empty }])
+        await store.write([
+          { op: 'slot', epoch: 1, index: 1, header: empty, entry: empty },
+          { op: 'meta', epoch: 1, key: 'k', value: empty },
+        ])
         expect(plain(await store.slices([{ epoch: 1, index: 1, offset: 0, length: 0 }]))).toEqual([plain(empty)])
         expect(plain(await recoveredFrom(disk))).toEqual(
           plain([{ epoch: 1, meta: new Map([['k', empty]]), decidedThrough: 0, window: [{ index: 1, header: empty, entry: empty }] }]),
@@ -205,12 +208,21 @@ export function logStoreConformance(suite: LogStoreConformance): void {
         await store.write([slot(1, 1), slot(1, 2), slot(1, 3), decidedThrough(1, 2)])
         await store.write([decidedThrough(1, 1)])
         await Promise.all([store.write([decidedThrough(1, 3)]), store.write([decidedThrough(1, 2)])])
+        await store.write([decidedThrough(1, 1)]) // alone, so that nothing merged with it can hide it
         expect(plain(await recoveredFrom(disk))).toEqual(plain([{ epoch: 1, meta: new Map(), decidedThrough: 3, window: [] }]))
       })
 
       it('keeps epochs apart', async () => {
         const { disk, store } = await opened()
-        await store.write([slot(3, 1), slot(1, 1), slot(2, 1), slot(2, 2), decidedThrough(1, 1), meta(2, 'promised', '2'), meta(3, 'promised', '3')])
+        await store.write([
+          slot(3, 1),
+          slot(1, 1),
+          slot(2, 1),
+          slot(2, 2),
+          decidedThrough(1, 1),
+          meta(2, 'promised', '2'),
+          meta(3, 'promised', '3'),
+        ])
         await store.write([truncateFrom(2, 2), truncateFrom(3, 1), slot(3, 2)])
         expect(plain(await recoveredFrom(disk))).toEqual(
           plain([
@@ -249,9 +261,7 @@ export function logStoreConformance(suite: LogStoreConformance): void {
         const entry = randomBytes(64 * 1024)
         const header = bytes('h')
         const total = 300
-        await Promise.all(
-          Array.from({ length: total }, (_, at) => store.write([{ op: 'slot', epoch: 1, index: at + 1, header, entry }])),
-        )
+        await Promise.all(Array.from({ length: total }, (_, at) => store.write([{ op: 'slot', epoch: 1, index: at + 1, header, entry }])))
         await store.write([decidedThrough(1, total)])
         let next = 11
         let batches = 0

@@ -1,2 +1,2 @@
-export { transportConformance } from './transport-conformance.ts';
-export type { TransportConformance, TransportWorld } from './transport-world.ts';
+export { transportConformance } from './transport-conformance.ts'
+export type { TransportConformance, TransportWorld } from './transport-world.ts'

@@ -6,18 +6,19 @@
  * Call it in a test file of the implementation: `transportConformance({ name: 'tcp', create, … })`. It imports the port
  * and vitest, nothing else.
  */
-import { describe } from 'vitest';
-import { absenceCases } from './absence.ts';
-import { closingCases } from './closing.ts';
-import { deliveryCases } from './delivery.ts';
-import { refusalCases } from './refusals.ts';
-import type { TransportConformance } from './transport-world.ts';
+import { describe } from 'vitest'
+import { absenceCases } from './absence.ts'
+import { closingCases } from './closing.ts'
+import { deliveryCases } from './delivery.ts'
+import { addressCases, refusalCases } from './refusals.ts'
+import type { TransportConformance } from './transport-world.ts'
 
 export function transportConformance(subject: TransportConformance): void {
   describe(`${subject.name} is a transport`, () => {
-    deliveryCases(subject);
-    absenceCases(subject);
-    refusalCases(subject);
-    closingCases(subject);
-  });
+    deliveryCases(subject)
+    absenceCases(subject)
+    refusalCases(subject)
+    addressCases(subject)
+    closingCases(subject)
+  })
 }

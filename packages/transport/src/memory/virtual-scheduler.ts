@@ -8,7 +8,7 @@ interface Timer {
   readonly time: number
   /** Breaks ties in the order of asking. */
   readonly order: number
-  readonly run: () => void
+  run: (() => void) | undefined
 }
 
 export class VirtualScheduler implements Scheduler {
@@ -17,7 +17,6 @@ export class VirtualScheduler implements Scheduler {
   #deferred: (() => void)[] = []
   /** A binary heap: the next timer is first. A cancelled one stays until its time comes. */
   readonly #timers: Timer[] = []
-  readonly #cancelled = new Set<Timer>()
 
   now(): number {
     return this.#now
@@ -26,7 +25,9 @@ export class VirtualScheduler implements Scheduler {
   at(time: number, run: () => void): () => void {
     const timer: Timer = { time: Math.max(time, this.#now), order: this.#order++, run }
     push(this.#timers, timer)
-    return () => this.#cancelled.add(timer)
+    return () => {
+      timer.run = undefined
+    }
   }
 
   defer(run: () => void): void {
@@ -55,7 +56,7 @@ export class VirtualScheduler implements Scheduler {
         return false
       }
       pop(this.#timers)
-      if (this.#cancelled.delete(timer)) continue
+      if (timer.run === undefined) continue
       this.#now = Math.max(this.#now, timer.time)
       timer.run()
     }

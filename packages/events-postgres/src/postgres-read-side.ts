@@ -1,0 +1,277 @@
+/**
+ * A ReadSide on one Postgres database, in a schema of its own. Flushes are bulk COPY on one connection (flush-connection.ts),
+ * reads are prepared statements on a bounded pool. A read whose connection is lost is tried again on another: it changes nothing.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  ReadSideError,
+  type EventRow,
+  type Flush,
+  type KeyRow,
+  type ReadSide,
+  type ReadSideFactory,
+  type ReadSideMark,
+  type SlotRow,
+  type StreamName,
+  type StreamRow,
+} from '@synod/events'
+import type { Slot } from '@synod/log'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { FlushConnection } from './flush-connection.ts'
+import { checkMark, markColumns, markOf, type OwnedMark } from './mark.ts'
+import { migrate } from './migrations.ts'
+import { isPassing, readSideErrorOf } from './postgres-failure.ts'
+import { checkOptions, type CheckedOptions, type PostgresReadSideOptions } from './postgres-read-side-options.ts'
+
+/** Throws a ReadSideError `invalid_options`; touches nothing until `open`. */
+export function postgresReadSide(options: PostgresReadSideOptions): ReadSide {
+  return new PostgresReadSide(checkOptions(options))
+}
+
+export const readSide: ReadSideFactory = {
+  name: '@synod/events-postgres',
+  create: ({ options }) => new PostgresReadSide(checkOptions(options)),
+}
+
+type Row = readonly (string | number | Buffer | null)[]
+
+class PostgresReadSide implements ReadSide {
+  readonly #settings: CheckedOptions
+  readonly #pool: pg.Pool
+  #flusher: FlushConnection | undefined
+  /** As this process left it; undefined until it is opened. */
+  #left: OwnedMark | undefined
+  /** Fenced: nothing may be read either, for what was flushed may be gone. */
+  #failure: ReadSideError | undefined
+  #closing: Promise<void> | undefined
+  #running: Promise<void> = Promise.resolve()
+  readonly #counters = { read_side_flushes: 0, read_side_rows: 0, read_side_flush_ms: 0, read_side_queries: 0, read_side_retries: 0 }
+
+  constructor(settings: CheckedOptions) {
+    this.#settings = settings
+    this.#pool = new pg.Pool({
+      connectionString: settings.connectionString,
+      application_name: 'synod-events-read',
+      max: settings.readConnectionsMax,
+      connectionTimeoutMillis: settings.statementTimeoutMs,
+      query_timeout: settings.statementTimeoutMs,
+      keepAlive: true,
+      verify: (client, done) => void this.#verify(client, done),
+    })
+    this.#pool.on('error', () => {}) // an idle connection was cut: the pool makes another one
+  }
+
+  async open(settings: string): Promise<ReadSideMark> {
+    this.#refuseClosed()
+    if (this.#left !== undefined) throw new ReadSideError('fenced', 'this read side is open already: make another one')
+    const { schema } = this.#settings
+    try {
+      await migrate(new Kysely({ dialect: new PostgresDialect({ pool: this.#pool }) }), schema)
+      const { rows } = await this.#pool.query(
+        `update ${schema}.mark set boot = boot + 1, settings = coalesce(settings, $1) where settings is null or settings = $1 returning ${markColumns}`,
+        [settings],
+      )
+      if (rows.length === 0) throw await this.#otherSettings(settings)
+      this.#left = markOf(rows[0])
+      this.#flusher = new FlushConnection(this.#settings, this.#left.boot)
+      return this.#left.mark
+    } catch (error) {
+      throw readSideErrorOf(error)
+    }
+  }
+
+  async flush(batch: Flush): Promise<void> {
+    this.#refuseClosed()
+    const [flusher, left] = [this.#flusher, this.#left]
+    if (flusher === undefined || left === undefined) throw new ReadSideError('closed', 'the read side is not open')
+    const begun = performance.now()
+    const running = flusher.flush(batch)
+    this.#running = running.catch(() => {}) // `close` waits for it, whatever comes of it
+    try {
+      await running
+    } catch (error) {
+      this.#failure ??= readSideErrorOf(error)
+      throw this.#failure
+    }
+    this.#left = { boot: left.boot, mark: batch.to }
+    this.#counters.read_side_flushes++
+    this.#counters.read_side_rows += batch.to.position - batch.from.position
+    this.#counters.read_side_flush_ms += Math.round(performance.now() - begun)
+  }
+
+  async streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {
+    const { schema } = this.#settings
+    const rows = await this.#query(
+      'synod_streams_named',
+      `select s.number, s.name, (select max(e.revision) from ${schema}.events e where e.stream = s.number)
+        from ${schema}.streams s where s.name = any($1::bytea[])`,
+      [names.map((name) => Buffer.from(name))],
+    )
+    return rows.map(([number, name, revision]) => {
+      if (revision === null) throw damaged(`stream ${Number(number)} has a row and no events`)
+      return { number: Number(number), name: text(name), revision: Number(revision) }
+    })
+  }
+
+  async streamsNumbered(numbers: readonly number[]): Promise<readonly StreamName[]> {
+    const rows = await this.#query(
+      'synod_streams_numbered',
+      `select number, name from ${this.#settings.schema}.streams where number = any($1::integer[])`,
+      [numbers],
+    )
+    if (rows.length < new Set(numbers).size) {
+      const there = new Set(rows.map(([number]) => Number(number)))
+      throw damaged(`stream ${numbers.find((number) => !there.has(number))} has no row`)
+    }
+    return rows.map(([number, name]) => ({ number: Number(number), name: text(name) }))
+  }
+
+  async streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
+    const rows = await this.#query(
+      'synod_stream_events',
+      `select revision, position, slot, start, length from ${this.#settings.schema}.events
+        where stream = $1::integer and revision between $2::bigint and $3::bigint order by revision`,
+      [streamNumber, from, to],
+    )
+    const events = rows.map(([revision, position, slot, offset, length]) => ({
+      revision: Number(revision),
+      position: Number(position),
+      slot: Number(slot),
+      offset: Number(offset),
+      length: Number(length),
+    }))
+    const gap = events.findIndex(({ revision }, at) => revision !== from + at)
+    if (gap >= 0 || events.length !== to - from + 1)
+      throw damaged(`stream ${streamNumber} lacks revision ${from + (gap >= 0 ? gap : events.length)}`)
+    return events
+  }
+
+  async slotsHolding(from: number, to: number): Promise<readonly SlotRow[]> {
+    const { schema } = this.#settings
+    const rows = await this.#query(
+      'synod_slots_holding',
+      `select slot, first_position, count, index from ${schema}.slots
+        where first_position between (select max(first_position) from ${schema}.slots where first_position <= $1::bigint) and $2::bigint
+        order by first_position`,
+      [from, to],
+    )
+    const slots = rows.map(slotOf)
+    let next = slots[0]?.firstPosition ?? Infinity
+    if (next > from) throw damaged(`no slot's row holds position ${from}`)
+    for (const { slot, firstPosition, count } of slots) {
+      if (firstPosition !== next)
+        throw damaged(`the row of slot ${slot} begins at position ${firstPosition}, and the one before ends at ${next - 1}`)
+      next += count
+    }
+    if (next <= to) throw damaged(`no slot's row holds position ${next}`)
+    return slots
+  }
+
+  async slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]> {
+    const rows = await this.#query(
+      'synod_slots',
+      `select slot, first_position, count, index from ${this.#settings.schema}.slots
+        where slot between $1::bigint and $2::bigint order by slot limit $3::bigint`,
+      [from, to, limit],
+    )
+    return rows.map(slotOf)
+  }
+
+  async keys(above: number, limit: number): Promise<readonly KeyRow[]> {
+    const rows = await this.#query(
+      'synod_keys',
+      `select sequence, principal, key, digest, answer from ${this.#settings.schema}.keys where sequence > $1::bigint order by sequence limit $2::bigint`,
+      [above, limit],
+    )
+    return rows.map(([sequence, principal, key, digest, answer]) => ({
+      sequence: Number(sequence),
+      principal: text(principal),
+      key: text(key),
+      digest: bytes(digest),
+      answer: bytes(answer),
+    }))
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#counters,
+      read_side_flush_retries: this.#flusher?.retries ?? 0,
+      read_side_connections: this.#pool.totalCount,
+      read_side_reads_waiting: this.#pool.waitingCount,
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#running
+    await this.#flusher?.close()
+    await this.#pool.end()
+  }
+
+  async #query(name: string, statement: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    const deadline = performance.now() + this.#settings.reconnectTimeoutMs
+    for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 2)) {
+      this.#refuseClosed()
+      this.#counters.read_side_queries++
+      try {
+        const { rows } = await this.#pool.query<(string | number | Buffer | null)[]>({
+          name,
+          text: statement,
+          values: [...values],
+          rowMode: 'array',
+        })
+        return rows
+      } catch (error) {
+        if (error instanceof ReadSideError && error.code === 'fenced') this.#failure ??= error
+        if (!isPassing(error) || performance.now() + pauseMs > deadline) throw readSideErrorOf(error)
+        this.#counters.read_side_retries++
+        await sleep(pauseMs)
+      }
+    }
+  }
+
+  async #verify(client: pg.ClientBase, done: (error?: Error) => void): Promise<void> {
+    let failure: Error | undefined
+    try {
+      if (this.#left !== undefined) await checkMark(client, this.#settings.schema, this.#left)
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error))
+    }
+    done(failure)
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw new ReadSideError('closed', 'the read side was closed')
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #otherSettings(settings: string): Promise<ReadSideError> {
+    const { rows } = await this.#pool.query<{ settings: string }>(`select settings from ${this.#settings.schema}.mark`)
+    return new ReadSideError(
+      'other_settings',
+      `the read side was founded with ${rows[0]?.settings} and cannot be opened with ${settings}: these are the same on every node and never change`,
+    )
+  }
+}
+
+function slotOf([slot, firstPosition, count, index]: Row): SlotRow {
+  return { slot: Number(slot), firstPosition: Number(firstPosition ?? 0), count: Number(count), index: bytes(index) }
+}
+
+function bytes(value: Row[number] | undefined): Uint8Array {
+  if (!Buffer.isBuffer(value)) throw damaged('a column that must hold bytes holds none')
+  return new Uint8Array(value.buffer, value.byteOffset, value.length)
+}
+
+function text(value: Row[number] | undefined): string {
+  return Buffer.from(bytes(value)).toString('utf8')
+}
+
+function damaged(what: string): ReadSideError {
+  return new ReadSideError('damaged', `the read side is damaged (${what}): drop its schema, it is built again from the log`)
+}
