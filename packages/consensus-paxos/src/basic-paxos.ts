@@ -49,7 +49,9 @@ export interface BasicState {
   /** Up to here every slot shall be decided, for a read or for whoever asked; and when to begin with it. */
   wantTo: Index
   repairAt: number
-  repairFrom: Index
+  /** The slot that the prefix waits for, and when what was accepted from there on is taken for left behind. */
+  nextIndex: Index
+  closeAt: number
 }
 
 export function startBasic(highestRound: number): BasicState {
@@ -63,7 +65,8 @@ export function startBasic(highestRound: number): BasicState {
     statusAt: 0,
     wantTo: 0,
     repairAt: 0,
-    repairFrom: 0,
+    nextIndex: 0,
+    closeAt: 0,
   }
 }
 
@@ -250,18 +253,24 @@ export class BasicPaxos implements Mode {
     }
   }
 
-  /** The round is lost when those who did not refuse are no quorum. Two that duel wait for random, growing times. */
+  /** The round is lost when those who did not refuse are no quorum, or stay silent. Two that duel wait for random, growing times. */
   #onNack(from: NodeId, { ballot, index, promised }: Extract<PaxosMessage, { kind: 'nack' }>): void {
     this.#noteRound(promised)
     const round = this.#state.rounds.get(index)
     if (round === undefined || round.phase === 'BackingOff' || !sameBallot(round.ballot, ballot)) return
-    const { clock, options, random } = this.#core
+    const { clock, options, random, settings } = this.#core
+    if (round.no.size === 0) {
+      round.lost++
+      round.retryAt = clock.now + drawRandom(random) * Math.min(backOffMs * 2 ** Math.min(round.lost, 16), backOffMsMax)
+    }
     round.no.add(from)
     const left = new Set(options.members.filter((node) => !round.no.has(node)))
-    if (round.phase === 'Preparing' ? options.quorums.phase1(left) : options.quorums.phase2(left)) return
-    round.phase = 'BackingOff'
-    round.lost++
-    round.retryAt = clock.now + drawRandom(random) * Math.min(backOffMs * 2 ** Math.min(round.lost, 16), backOffMsMax)
+    if (round.phase === 'Preparing' ? options.quorums.phase1(left) : options.quorums.phase2(left)) {
+      // The others may suffice; they may as well be down.
+      round.retryAt = Math.max(round.retryAt, clock.now + settings.heartbeatMs)
+    } else {
+      round.phase = 'BackingOff'
+    }
   }
 
   #onChosen(from: NodeId, { ballot, index }: Extract<PaxosMessage, { kind: 'chosen' }>): void {
@@ -274,23 +283,26 @@ export class BasicPaxos implements Mode {
 
   /** Sends again, or starts again, as time goes by. */
   #drive(index: Index, round: Round): void {
-    const { clock, learner, settings, outbox } = this.#core
+    const { clock, learner, settings, outbox, window, options } = this.#core
     const { now } = clock
     // The decision is on its way from a peer who has it.
     if (index <= learner.knownThrough && !learner.isFruitless) return
-    if (round.phase === 'BackingOff') {
-      if (now >= round.retryAt) this.#startRound(index, round.lost)
-      return
-    }
+    if (round.no.size > 0 && now >= round.retryAt) return this.#startRound(index, round.lost)
+    if (round.phase === 'BackingOff') return
     if (now - round.sentAt < round.waitMs) return
     round.sentAt = now
     round.waitMs = Math.min(round.waitMs * 2, settings.retransmitMs * 8)
-    const silent = outbox.others.filter((node) => !round.yes.has(node))
+    // Its own answer is on the way to the disk, unless there was no room for it.
+    const own = round.phase === 'Preparing' ? window.promisedAt(index) : window.get(index)?.accepted
+    const isUnderWay = own !== undefined && sameBallot(own, round.ballot)
+    const silent = options.members.filter((node) => !round.yes.has(node) && (node !== options.self || !isUnderWay))
     if (round.phase === 'Preparing') outbox.send(silent, { kind: 'prepare', ballot: round.ballot, scope: 'slot', index })
     else if (round.best !== undefined) outbox.send(silent, { kind: 'accept', ballot: round.ballot, commit: 0, slots: [{ index, entry: round.best.entry }] })
   }
 
   #want(to: Index): void {
+    const { clock, random, settings, window } = this.#core
+    if (this.#state.wantTo <= window.decidedThrough) this.#state.repairAt = clock.now + settings.heartbeatMs * (0.5 + drawRandom(random))
     this.#state.wantTo = Math.max(this.#state.wantTo, to)
   }
 
@@ -299,12 +311,13 @@ export class BasicPaxos implements Mode {
     const { clock, learner, random, settings, window } = this.#core
     const state = this.#state
     const from = window.decidedThrough + 1
-    const to = Math.max(state.wantTo, window.decidedHigh)
-    if (to < from) return
-    if (state.repairFrom !== from) {
-      state.repairFrom = from
-      state.repairAt = clock.now + settings.heartbeatMs * (0.5 + drawRandom(random))
+    if (state.nextIndex !== from || clock.now >= state.closeAt) {
+      // Its proposer may have died before it told anybody.
+      if (state.nextIndex === from) this.#want(window.acceptedHigh)
+      state.nextIndex = from
+      state.closeAt = clock.now + settings.electionTimeoutMs * (1 + drawRandom(random))
     }
+    const to = Math.max(state.wantTo, window.decidedHigh)
     const isFetched = learner.knownThrough >= from && !learner.isFruitless
     if (clock.now < state.repairAt || isFetched) return
     for (let index = from; index <= to && state.rounds.size < settings.repairsMax; index++) {

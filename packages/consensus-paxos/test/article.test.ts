@@ -131,3 +131,18 @@ test('a read repairs up to the highest index that a quorum has seen accepted', (
   expect(lab.node('n1').delivered).toBe(101)
   expect(lab.decided(101)).toBe('v101')
 })
+
+test('what an acceptor holds and nobody finished is decided in the end, also when nobody asks', () => {
+  const lab = article()
+  lab.flow()
+  lab.node('n3').offer(value('v101'))
+  lab.flow((packet) => among('n2', 'n3')(packet) && packet.message.kind !== 'chosen')
+  lab.node('n3').crash()
+  lab.pool = []
+  for (let turn = 0; turn < 80; turn++) {
+    lab.tick(25)
+    lab.flow(among('n1', 'n2'))
+  }
+  expect([lab.node('n1').delivered, lab.node('n2').delivered]).toEqual([101, 101])
+  expect(lab.decided(101)).toBe('v101')
+})

@@ -57,6 +57,14 @@ export class Lab {
     }
   }
 
+  /** What was asked for is handed in, as far as the peer has it. */
+  serve(): void {
+    for (const { by, from, to, peer } of this.fetches.splice(0)) {
+      const [any] = [...this.nodes.keys()].filter((id) => id !== by)
+      for (const slot of this.node(peer ?? any!).serve(from, to)) this.node(by).step({ kind: 'learn', ...slot })
+    }
+  }
+
   deliver({ from, to, message }: Packet): void {
     if (this.node(to).core !== undefined) this.node(to).step({ kind: 'message', from, message })
   }

@@ -42,7 +42,14 @@ export function randomRun(seed: number, mode: 'multi' | 'basic'): { decided: num
     simulation.run(100)
   }
   simulation.heal()
-  settleDown(simulation, seed)
+  if (draw() < 0.4) {
+    // A minority stays away for a while: the others must do without.
+    const away = [...simulation.nodes.keys()][Math.floor(draw() * simulation.nodes.size)]!
+    simulation.crash(away)
+    goesOn(simulation, seed)
+    simulation.start(away)
+  }
+  goesOn(simulation, seed)
   for (const look of watched) look()
   const values = [...simulation.oracle.decided.values()].map((hex) => decoder.decode(Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))))
   for (const name of offered) if (!values.includes(name)) throw new Error(`seed ${seed}: ${name} was offered and is not decided`)
@@ -51,8 +58,8 @@ export function randomRun(seed: number, mode: 'multi' | 'basic'): { decided: num
 }
 
 /** Bugs 1 and 21: every node can offer and read, and all reach the same end. */
-function settleDown(simulation: Simulation, seed: number): void {
-  for (const node of simulation.nodes.values()) {
+function goesOn(simulation: Simulation, seed: number): void {
+  for (const node of simulation.up) {
     const where = (): string => `seed ${seed}: ${[...simulation.nodes.values()].map((each) => `${each.id} ${each.role?.role} ${each.delivered}`).join(', ')}`
     let offer = 0
     const isOffered = (): boolean => {
@@ -68,7 +75,7 @@ function settleDown(simulation: Simulation, seed: number): void {
     }
     if (!simulation.run(8_000, isRead)) throw new Error(`no read at ${node.id}, ${where()}`)
   }
-  const nodes = [...simulation.nodes.values()]
+  const nodes = simulation.up
   const same = (): boolean => nodes.every((node) => node.delivered === simulation.oracle.deliveredHigh)
   if (!simulation.run(8_000, same)) throw new Error(`seed ${seed}: they stay apart: ${nodes.map((node) => `${node.id} ${node.delivered}`).join(', ')}`)
 }

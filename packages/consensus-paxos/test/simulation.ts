@@ -185,7 +185,7 @@ export class Simulation {
 
   #fetch(node: LabNode, from: number, to: number, peer: string | undefined): void {
     const { core } = node
-    const others = [...this.nodes.keys()].filter((id) => id !== node.id)
+    const others = this.up.map(({ id: other }) => other).filter((other) => other !== node.id)
     const id = peer ?? others[Math.floor(this.random() * others.length)]
     if (id === undefined || this.cuts.has(`${id}>${node.id}`) || this.cuts.has(`${node.id}>${id}`)) return
     this.after(1 + this.random() * 5, () => {

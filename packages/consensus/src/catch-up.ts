@@ -172,7 +172,8 @@ function readReply(body: Bytes, expected: Index): DecidedEntry[] | undefined {
     const reader = new ByteReader(body)
     if (reader.u53() !== expected) return undefined
     const entries: DecidedEntry[] = []
-    for (let left = reader.count(8); left > 0; left--) entries.push({ index: expected + entries.length, header: reader.bytes(), entry: reader.bytes() })
+    for (let left = reader.count(8); left > 0; left--)
+      entries.push({ index: expected + entries.length, header: reader.bytes(), entry: reader.bytes() })
     reader.end()
     return entries
   })

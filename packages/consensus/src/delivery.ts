@@ -35,7 +35,8 @@ export class Delivery {
   }
 
   onPersist(token: Token, operations: readonly StoreOperation[]): void {
-    for (const operation of operations) if (operation.op === 'slot' && operation.index > this.#through) this.#tokens.set(operation.index, token)
+    for (const operation of operations)
+      if (operation.op === 'slot' && operation.index > this.#through) this.#tokens.set(operation.index, token)
   }
 
   onDecide(decided: DecidedEntry): void {
@@ -72,7 +73,8 @@ export class Delivery {
       }
       for await (const batch of this.batches(next, this.#through)) {
         const first = batch[0]
-        if (first?.index !== next) throw new Error(`index ${next} is decided and not in the store, ${first?.index} is: the store is damaged`)
+        if (first?.index !== next)
+          throw new Error(`index ${next} is decided and not in the store, ${first?.index} is: the store is damaged`)
         next += batch.length
         yield batch
         if (this.#closed) return

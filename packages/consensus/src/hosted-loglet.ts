@@ -6,7 +6,17 @@
  * emitted before it is durable, unless it reveals nothing; a decision is delivered when its own slot is durable here and
  * everything before it was delivered.
  */
-import { noopEntry, LogError, type Capabilities, type DecidedEntry, type Index, type Loglet, type LogletOptions, type LogletStatus, type StoreOperation } from '@synod/log'
+import {
+  noopEntry,
+  LogError,
+  type Capabilities,
+  type DecidedEntry,
+  type Index,
+  type Loglet,
+  type LogletOptions,
+  type LogletStatus,
+  type StoreOperation,
+} from '@synod/log'
 import type { Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 import { CatchUp } from './catch-up.ts'
@@ -115,7 +125,13 @@ export class HostedLoglet<M> implements Loglet {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, ...this.#outbox.counters(), ...this.#catchUp.counters(), offers: this.#offers.size, barriers: this.#barriers.size }
+    return {
+      ...this.#counters,
+      ...this.#outbox.counters(),
+      ...this.#catchUp.counters(),
+      offers: this.#offers.size,
+      barriers: this.#barriers.size,
+    }
   }
 
   async close(): Promise<void> {

@@ -43,7 +43,8 @@ const membersMax = 15
 /** By enumeration of all subsets, so at most 15 members. */
 export function checkIntersection(quorums: Quorums): void {
   const { members } = quorums
-  if (members.length === 0 || members.length > membersMax) throw new QuorumError(`1 to ${membersMax} members are possible, not ${members.length}`)
+  if (members.length === 0 || members.length > membersMax)
+    throw new QuorumError(`1 to ${membersMax} members are possible, not ${members.length}`)
   if (new Set(members).size !== members.length) throw new QuorumError(`a member is named twice: ${members.join(', ')}`)
   if (!quorums.phase1(new Set(members)) || !quorums.phase2(new Set(members))) throw new QuorumError('all members together are no quorum')
   const subset = (mask: number): Set<NodeId> => new Set(members.filter((_, bit) => (mask & (1 << bit)) !== 0))
@@ -52,6 +53,7 @@ export function checkIntersection(quorums: Quorums): void {
     // Quorums are closed upwards, so a phase-1 quorum is missed by some phase-2 quorum iff its complement is one.
     const first = subset(mask)
     const rest = subset(all & ~mask)
-    if (quorums.phase1(first) && quorums.phase2(rest)) throw new QuorumError(`{${[...first].join(', ')}} for phase 1 and {${[...rest].join(', ')}} for phase 2 do not meet`)
+    if (quorums.phase1(first) && quorums.phase2(rest))
+      throw new QuorumError(`{${[...first].join(', ')}} for phase 1 and {${[...rest].join(', ')}} for phase 2 do not meet`)
   }
 }

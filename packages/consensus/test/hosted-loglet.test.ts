@@ -55,7 +55,16 @@ class Rig {
       voters: ['n1', 'n2'].map((node) => ({ node, incarnation: '00'.repeat(16) })),
     }
     const peer = (self: string): PeerNetwork =>
-      new PeerNetwork({ transport: network.transport(self, ['n1', 'n2']), self, incarnation: '00'.repeat(16), boot: 1, nonce: 1, configuration, assemblyBytesMax: 1000, onDoppelganger: (error) => this.failures.push(error) })
+      new PeerNetwork({
+        transport: network.transport(self, ['n1', 'n2']),
+        self,
+        incarnation: '00'.repeat(16),
+        boot: 1,
+        nonce: 1,
+        configuration,
+        assemblyBytesMax: 1000,
+        onDoppelganger: (error) => this.failures.push(error),
+      })
     peer('n2').on(1, (_, body) => this.heard.push(new TextDecoder().decode(body.subarray(4))))
     const memory = memoryLogStore()
     await memory.open('n1')
@@ -89,9 +98,18 @@ class Rig {
 }
 
 const text = (body: string): Bytes => new TextEncoder().encode(body)
-const persist = (token: number, index: number): Effect<Bytes> => ({ kind: 'persist', token, operations: [{ op: 'slot', epoch: 1, index, header: text('h'), entry: text(`e${index}`) }] })
+const persist = (token: number, index: number): Effect<Bytes> => ({
+  kind: 'persist',
+  token,
+  operations: [{ op: 'slot', epoch: 1, index, header: text('h'), entry: text(`e${index}`) }],
+})
 const decide = (index: number): Effect<Bytes> => ({ kind: 'decide', index, header: text('h'), entry: text(`e${index}`) })
-const send = (message: string, reveals?: 'nothing'): Effect<Bytes> => ({ kind: 'send', to: ['n2'], message: text(message), ...(reveals === undefined ? {} : { reveals }) })
+const send = (message: string, reveals?: 'nothing'): Effect<Bytes> => ({
+  kind: 'send',
+  to: ['n2'],
+  message: text(message),
+  ...(reveals === undefined ? {} : { reveals }),
+})
 
 describe('the runtime', () => {
   it('sends nothing that reveals what is not durable yet (bug 5), and does not hold back what reveals nothing', async () => {

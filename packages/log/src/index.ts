@@ -2,7 +2,17 @@ export type { Configuration, Genesis, Voter } from './configuration.ts'
 export { decodeEntry, encodeEntry, envelopeBytes, noopEntry } from './entry-codec.ts'
 export type { Entry } from './entry.ts'
 export type { Envelope } from './envelope.ts'
-export { StoreError, type LogStore, type LogStoreFactory, type LogStoreOptions, type Recovered, type RecoveredEpoch, type Slice, type StoredSlot, type StoreOperation } from './log-store.ts'
+export {
+  StoreError,
+  type LogStore,
+  type LogStoreFactory,
+  type LogStoreOptions,
+  type Recovered,
+  type RecoveredEpoch,
+  type Slice,
+  type StoredSlot,
+  type StoreOperation,
+} from './log-store.ts'
 export type { Capabilities, DecidedEntry, Loglet, LogletFactory, LogletOptions, LogletStatus } from './loglet.ts'
 export { LogError, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
 export { PeerNetwork, type PeerNetworkOptions } from './peer-network.ts'

@@ -73,9 +73,22 @@ export class PeerNetwork {
     const own = hexToBytes(options.incarnation)
     for (const { node, incarnation } of options.configuration.voters) {
       if (node === options.self) continue
-      const header = new ByteWriter().u8(version).u16(group).raw(this.#cluster).u32(options.configuration.epoch).string(options.self).string(node)
+      const header = new ByteWriter()
+        .u8(version)
+        .u16(group)
+        .raw(this.#cluster)
+        .u32(options.configuration.epoch)
+        .string(options.self)
+        .string(node)
       header.raw(own).u53(options.boot).u53(options.nonce).bytes(noMac)
-      this.#peers.set(node, { incarnation: hexToBytes(incarnation), header: header.finish(), boot: 0, nonce: 0, assembly: new Map(), assemblyBytes: 0 })
+      this.#peers.set(node, {
+        incarnation: hexToBytes(incarnation),
+        header: header.finish(),
+        boot: 0,
+        nonce: 0,
+        assembly: new Map(),
+        assemblyBytes: 0,
+      })
     }
     options.transport.onFrame((_, frame) => this.#onFrame(frame))
   }
@@ -96,9 +109,15 @@ export class PeerNetwork {
     }
     const message = ++this.#messages
     const parts = Math.ceil(body.length / room)
-    if (parts > partsMax) throw new LogError('invalid_configuration', `a message of ${body.length} bytes to ${to} is over ${partsMax} frames of the transport`)
+    if (parts > partsMax)
+      throw new LogError('invalid_configuration', `a message of ${body.length} bytes to ${to} is over ${partsMax} frames of the transport`)
     for (let part = 0; part < parts; part++) {
-      const split = new ByteWriter(32).u8(channel | splitBit).u53(message).u32(part).u32(parts).finish()
+      const split = new ByteWriter(32)
+        .u8(channel | splitBit)
+        .u53(message)
+        .u32(part)
+        .u32(parts)
+        .finish()
       this.#options.transport.send(to, concat(peer.header, split, body.subarray(part * room, (part + 1) * room)))
     }
   }
@@ -214,7 +233,10 @@ export class PeerNetwork {
     const { self, nonce, incarnation } = this.#options
     if (boot !== this.#options.boot || !nonces.includes(nonce)) return
     this.#options.onDoppelganger(
-      new LogError('invalid_configuration', `${from} hears two processes that both say they are ${self} (incarnation ${incarnation}, boot ${boot}): a copied database or a second process. Stop one and give it a store of its own.`),
+      new LogError(
+        'invalid_configuration',
+        `${from} hears two processes that both say they are ${self} (incarnation ${incarnation}, boot ${boot}): a copied database or a second process. Stop one and give it a store of its own.`,
+      ),
     )
   }
 

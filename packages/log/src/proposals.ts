@@ -56,7 +56,8 @@ export class Proposals<O> {
     if (signal?.aborted === true) return Promise.resolve({ fate: 'never', why: 'notServing' })
     this.#counters.proposed++
     return new Promise((resolve) => {
-      const abort = (): void => this.#settle(proposal, proposal.sent ? { fate: 'unknown', why: 'timeout' } : { fate: 'never', why: 'notServing' })
+      const abort = (): void =>
+        this.#settle(proposal, proposal.sent ? { fate: 'unknown', why: 'timeout' } : { fate: 'never', why: 'notServing' })
       const proposal: Proposal<O> = {
         key: identity(command),
         command,
@@ -88,7 +89,8 @@ export class Proposals<O> {
 
   close(): void {
     this.#closed = true
-    for (const waiting of [...this.#waiting.values()].flat()) this.#settle(waiting, waiting.sent ? { fate: 'unknown', why: 'closed' } : { fate: 'never', why: 'notServing' })
+    for (const waiting of [...this.#waiting.values()].flat())
+      this.#settle(waiting, waiting.sent ? { fate: 'unknown', why: 'closed' } : { fate: 'never', why: 'notServing' })
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -131,7 +133,8 @@ export class Proposals<O> {
       if (!proposal.settled) {
         // Its slot is a session's id, so a slot opens one at most.
         const isOpening = proposal.command.session === 0
-        if (batch.length >= batchCommandsMax || (batch.length > 0 && bytes + proposal.bytes > batchBytesMax) || (isOpening && opens > 0)) break
+        if (batch.length >= batchCommandsMax || (batch.length > 0 && bytes + proposal.bytes > batchBytesMax) || (isOpening && opens > 0))
+          break
         if (isOpening) opens++
         batch.push(proposal)
         bytes += proposal.bytes

@@ -43,7 +43,10 @@ export async function openVirtualLog<O>(options: VirtualLogOptions<O>): Promise<
   if (genesis === undefined) return new WipedLog(options)
   const { configuration } = genesis
   if (options.cluster !== undefined && options.cluster !== configuration.cluster) {
-    throw new LogError('wrong_cluster', `the store of ${options.self} belongs to cluster ${configuration.cluster}, not to ${options.cluster}: point this node at its own store`)
+    throw new LogError(
+      'wrong_cluster',
+      `the store of ${options.self} belongs to cluster ${configuration.cluster}, not to ${options.cluster}: point this node at its own store`,
+    )
   }
   const factory = await options.loadLoglet(configuration.protocol, configuration.protocolOptions)
   const limits = { ...virtualLogLimits, ...options.limits }
@@ -89,7 +92,14 @@ class VirtualLog<O> implements OrderedLog<O> {
   #failure: Error | undefined
   #closing: Promise<void> | undefined
 
-  constructor(options: VirtualLogOptions<O>, limits: VirtualLogLimits, genesis: Genesis, recovered: Recovered, factory: LogletFactory, state: LogState<O>) {
+  constructor(
+    options: VirtualLogOptions<O>,
+    limits: VirtualLogLimits,
+    genesis: Genesis,
+    recovered: Recovered,
+    factory: LogletFactory,
+    state: LogState<O>,
+  ) {
     this.#options = options
     this.#self = options.self
     this.#scheduler = options.scheduler
@@ -130,7 +140,11 @@ class VirtualLog<O> implements OrderedLog<O> {
     })
     this.capabilities = factory.capabilities
     this.#proposals = new Proposals(limits, options.scheduler, this.#loglet)
-    this.#reads = new Reads(options.scheduler, () => this.#loglet.barrier(), () => this.#refusal())
+    this.#reads = new Reads(
+      options.scheduler,
+      () => this.#loglet.barrier(),
+      () => this.#refusal(),
+    )
     this.#loglet.onStatus(() => this.#onLogletStatus())
     this.#onLogletStatus()
     this.#applying = this.#applyAll().catch((error: unknown) => this.#fail(asError(error)))
@@ -146,8 +160,13 @@ class VirtualLog<O> implements OrderedLog<O> {
 
   openSession({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Outcome<undefined>> {
     if (this.#refusal() !== undefined) return Promise.resolve({ fate: 'never', why: 'notServing' })
-    const body = new ByteWriter().raw(this.#nonce).u53(++this.#opened).finish()
-    return this.#proposals.propose({ version: 1, session: 0, sequence: 1, floor: 1, principal: '', body, blobs: [] }, signal) as Promise<Outcome<undefined>>
+    const body = new ByteWriter()
+      .raw(this.#nonce)
+      .u53(++this.#opened)
+      .finish()
+    return this.#proposals.propose({ version: 1, session: 0, sequence: 1, floor: 1, principal: '', body, blobs: [] }, signal) as Promise<
+      Outcome<undefined>
+    >
   }
 
   async read({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Slot> {
@@ -184,7 +203,8 @@ class VirtualLog<O> implements OrderedLog<O> {
     if (this.#failure !== undefined) return { ...known, state: 'stopped', why: this.#failure.message }
     if (this.#closing !== undefined) return { ...known, state: 'stopped', why: 'it is shutting down' }
     if (!available) return { ...known, state: 'unavailable', why: 'no quorum of the cluster answers this node' }
-    if (decided - applied > behindSlots) return { ...known, state: 'catchingUp', why: `${decided - applied} slots are still to be applied here` }
+    if (decided - applied > behindSlots)
+      return { ...known, state: 'catchingUp', why: `${decided - applied} slots are still to be applied here` }
     return { ...known, state: 'serving' }
   }
 
@@ -263,7 +283,8 @@ class VirtualLog<O> implements OrderedLog<O> {
       const outputs: ReadonlyMap<number, O> = answered.done !== true && answered.value.slot === slot ? answered.value.outputs : new Map()
       this.#applyEntry(slot, entry, (_, index) => {
         const output = outputs.get(index)
-        if (output === undefined) throw new Error(`the machine has flushed slot ${slot} without the answer to its command ${index}: its store is damaged`)
+        if (output === undefined)
+          throw new Error(`the machine has flushed slot ${slot} without the answer to its command ${index}: its store is damaged`)
         return output
       })
     }
@@ -277,11 +298,18 @@ class VirtualLog<O> implements OrderedLog<O> {
     for (const { command, outcome } of outcomes) this.#proposals.onApplied(command, outcome)
   }
 
-  #applyEntry(slot: Slot, entry: Entry, apply: (command: Envelope, index: number) => O): { readonly command: Envelope; readonly outcome: Outcome<O | undefined> }[] {
+  #applyEntry(
+    slot: Slot,
+    entry: Entry,
+    apply: (command: Envelope, index: number) => O,
+  ): { readonly command: Envelope; readonly outcome: Outcome<O | undefined> }[] {
     const state = this.#state
     if (slot !== state.slot + 1) throw new Error(`slot ${slot} came after slot ${state.slot}`)
     const commands = entry.kind === 'commands' ? entry.commands : []
-    const outcomes = commands.map((command, index) => ({ command, outcome: this.#applyCommand(command, slot, () => apply(command, index)) }))
+    const outcomes = commands.map((command, index) => ({
+      command,
+      outcome: this.#applyCommand(command, slot, () => apply(command, index)),
+    }))
     state.hash = nextHash(state.hash, slot, entry)
     state.slot = slot
     return outcomes
@@ -344,7 +372,10 @@ class VirtualLog<O> implements OrderedLog<O> {
 }
 
 function missing(node: NodeId, from: Slot, to: Slot): StoreError {
-  return new StoreError('missing', `slots ${from} to ${to} were applied and are not in the store of ${node}: it is damaged, restore it or replace the node`)
+  return new StoreError(
+    'missing',
+    `slots ${from} to ${to} were applied and are not in the store of ${node}: it is damaged, restore it or replace the node`,
+  )
 }
 
 function asError(error: unknown): Error {

@@ -56,6 +56,9 @@ export class WipedLog<O> implements OrderedLog<O> {
   }
 
   #error(): LogError {
-    return new LogError('unavailable', `the store of ${this.#options.self} is empty: it was wiped, or belongs to no cluster yet. It takes no part, because it may have promised what it no longer knows. Restore its database, or replace the node.`)
+    return new LogError(
+      'unavailable',
+      `the store of ${this.#options.self} is empty: it was wiped, or belongs to no cluster yet. It takes no part, because it may have promised what it no longer knows. Restore its database, or replace the node.`,
+    )
   }
 }

@@ -27,7 +27,12 @@ describe('the form of an entry', () => {
   })
 
   it('gives bodies and blobs as views into the entry, so that they can be found again', () => {
-    const encoded = encodeEntry({ kind: 'commands', commands: [{ version: 1, session: 1, sequence: 1, floor: 1, principal: 'p', body: new Uint8Array([1]), blobs: [new Uint8Array([7, 8, 9])] }] })
+    const encoded = encodeEntry({
+      kind: 'commands',
+      commands: [
+        { version: 1, session: 1, sequence: 1, floor: 1, principal: 'p', body: new Uint8Array([1]), blobs: [new Uint8Array([7, 8, 9])] },
+      ],
+    })
     const entry = decodeEntry(encoded)
     const blob = entry.kind === 'commands' ? entry.commands[0]?.blobs[0] : undefined
     if (blob === undefined) throw new Error('no blob')

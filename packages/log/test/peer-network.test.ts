@@ -7,7 +7,13 @@ const members = ['n1', 'n2', 'n3']
 const incarnationOf = (node: string): string => node.replace('n', '0').repeat(16)
 
 function configuration(cluster = '11'.repeat(16), epoch = 1): Configuration {
-  return { cluster, epoch, protocol: 'p', protocolOptions: '{}', voters: members.map((node) => ({ node, incarnation: incarnationOf(node) })) }
+  return {
+    cluster,
+    epoch,
+    protocol: 'p',
+    protocolOptions: '{}',
+    voters: members.map((node) => ({ node, incarnation: incarnationOf(node) })),
+  }
 }
 
 interface Heard {
@@ -22,9 +28,29 @@ class Harness {
   readonly heard: Heard[] = []
   readonly doppelgangers: Error[] = []
 
-  open(self: string, { incarnation = incarnationOf(self), boot = 1, nonce = 1, config = configuration(), transport = this.memory.transport(self, members) as Transport, assemblyBytesMax = 100_000 } = {}): PeerNetwork {
-    const network = new PeerNetwork({ transport, self, incarnation, boot, nonce, configuration: config, assemblyBytesMax, onDoppelganger: (error) => this.doppelgangers.push(error) })
-    for (const channel of [1, 2]) network.on(channel, (from, body) => this.heard.push({ from, channel, body: new TextDecoder().decode(body) }))
+  open(
+    self: string,
+    {
+      incarnation = incarnationOf(self),
+      boot = 1,
+      nonce = 1,
+      config = configuration(),
+      transport = this.memory.transport(self, members) as Transport,
+      assemblyBytesMax = 100_000,
+    } = {},
+  ): PeerNetwork {
+    const network = new PeerNetwork({
+      transport,
+      self,
+      incarnation,
+      boot,
+      nonce,
+      configuration: config,
+      assemblyBytesMax,
+      onDoppelganger: (error) => this.doppelgangers.push(error),
+    })
+    for (const channel of [1, 2])
+      network.on(channel, (from, body) => this.heard.push({ from, channel, body: new TextDecoder().decode(body) }))
     return network
   }
 }

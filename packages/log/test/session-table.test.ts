@@ -5,7 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { emptyDisks, openNode } from './support/open-node.ts'
 import { Sequencer } from './support/sequencer.ts'
 
-const proposal = fc.record({ session: fc.integer({ min: 1, max: 5 }), sequence: fc.integer({ min: 1, max: 6 }), floor: fc.integer({ min: 1, max: 4 }) })
+const proposal = fc.record({
+  session: fc.integer({ min: 1, max: 5 }),
+  sequence: fc.integer({ min: 1, max: 6 }),
+  floor: fc.integer({ min: 1, max: 4 }),
+})
 
 describe('sessions', () => {
   it('never execute one identity twice, and every node decides alike, restarted or not', async () => {
@@ -41,5 +45,8 @@ describe('sessions', () => {
 })
 
 function slotOf({ session, sequence, floor }: Pick<Envelope, 'session' | 'sequence' | 'floor'>, body: string): Uint8Array {
-  return encodeEntry({ kind: 'commands', commands: [{ version: 1, session, sequence, floor, principal: '', body: new TextEncoder().encode(body), blobs: [] }] })
+  return encodeEntry({
+    kind: 'commands',
+    commands: [{ version: 1, session, sequence, floor, principal: '', body: new TextEncoder().encode(body), blobs: [] }],
+  })
 }

@@ -201,7 +201,8 @@ describe('a session proposer', () => {
   it('opens its session itself, and another when the log forgot it', async () => {
     const { log } = await start(new Sequencer(), emptyDisks(), { limits: { sessionsMax: 1 } })
     const proposer = new SessionProposer(log)
-    const propose = (text: string): Promise<Outcome<number>> => proposer.propose({ version: 1, principal: '', body: encoder.encode(text), blobs: [] })
+    const propose = (text: string): Promise<Outcome<number>> =>
+      proposer.propose({ version: 1, principal: '', body: encoder.encode(text), blobs: [] })
     expect(await propose('one')).toMatchObject({ fate: 'answered', output: 1 })
     await session(log)
     expect(await propose('two')).toEqual({ fate: 'unknown', why: 'sessionExpired' })
@@ -211,7 +212,9 @@ describe('a session proposer', () => {
   it('keeps the floor at what is still open', async () => {
     const { log, machine } = await start(new Sequencer(), emptyDisks())
     const proposer = new SessionProposer(log)
-    await Promise.all(Array.from({ length: 500 }, (_, at) => proposer.propose({ version: 1, principal: '', body: encoder.encode(`${at}`), blobs: [] })))
+    await Promise.all(
+      Array.from({ length: 500 }, (_, at) => proposer.propose({ version: 1, principal: '', body: encoder.encode(`${at}`), blobs: [] })),
+    )
     expect(machine.list).toHaveLength(500)
   })
 })

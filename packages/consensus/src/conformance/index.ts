@@ -51,7 +51,8 @@ export function protocolConformance<M>({ definition, sizes = [1, 3, 5] }: Protoc
       await open()
       for (let at = 0; at < 10; at++) await cluster.decide('n2', entryOf(at))
       await everywhere(10)
-      for (const { delivered } of cluster.nodes.values()) expect(delivered.map(({ index }) => index)).toEqual(delivered.map((_, at) => at + 1))
+      for (const { delivered } of cluster.nodes.values())
+        expect(delivered.map(({ index }) => index)).toEqual(delivered.map((_, at) => at + 1))
     })
 
     it('declares who orders', async () => {
@@ -187,7 +188,9 @@ export function protocolConformance<M>({ definition, sizes = [1, 3, 5] }: Protoc
       await open()
       const large = new Uint8Array(9 * 1024 * 1024).fill(7)
       await cluster.decide('n2', large)
-      await cluster.until(() => [...cluster.nodes.values()].every(({ delivered }) => delivered.some(({ entry }) => bytesEqual(entry, large))))
+      await cluster.until(() =>
+        [...cluster.nodes.values()].every(({ delivered }) => delivered.some(({ entry }) => bytesEqual(entry, large))),
+      )
     })
 
     it('lives through malformed frames', async () => {
@@ -205,7 +208,9 @@ export function protocolConformance<M>({ definition, sizes = [1, 3, 5] }: Protoc
       } else {
         const leader = leaderOr('n1')
         await cluster.wait(cluster.node(leader).loglet.stepDown())
-        await cluster.until(() => [...cluster.nodes.values()].every(({ loglet }) => loglet.status().leader !== undefined && loglet.status().leader !== leader))
+        await cluster.until(() =>
+          [...cluster.nodes.values()].every(({ loglet }) => loglet.status().leader !== undefined && loglet.status().leader !== leader),
+        )
       }
       await cluster.decide('n1', entryOf(0))
     })
@@ -259,7 +264,8 @@ export function protocolConformance<M>({ definition, sizes = [1, 3, 5] }: Protoc
     const expectOneOrder = (): void => {
       const logs = [...cluster.nodes.values()].map(({ delivered }) => delivered)
       const longest = logs.toSorted((left, right) => right.length - left.length)[0] ?? []
-      for (const log of logs) for (const [at, { entry }] of log.entries()) expect(bytesEqual(entry, longest[at]?.entry ?? new Uint8Array())).toBe(true)
+      for (const log of logs)
+        for (const [at, { entry }] of log.entries()) expect(bytesEqual(entry, longest[at]?.entry ?? new Uint8Array())).toBe(true)
     }
   })
 }

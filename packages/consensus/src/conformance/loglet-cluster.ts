@@ -122,7 +122,8 @@ export class LogletCluster<M> {
   }
 
   async until(condition: () => boolean, forMs = 60_000): Promise<void> {
-    if (!(await this.scheduler.runUntil(condition, forMs))) throw new Error(`not so within ${forMs} ms of virtual time: ${condition.toString()}`)
+    if (!(await this.scheduler.runUntil(condition, forMs)))
+      throw new Error(`not so within ${forMs} ms of virtual time: ${condition.toString()}`)
   }
 
   /** Every live node believes that a quorum answers. */

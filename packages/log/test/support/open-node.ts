@@ -19,7 +19,13 @@ export interface TestNode {
 export const genesis: Genesis = {
   node: 'n1',
   incarnation: 'ab'.repeat(16),
-  configuration: { cluster: 'cd'.repeat(16), epoch: 1, protocol: 'sequencer', protocolOptions: '{}', voters: [{ node: 'n1', incarnation: 'ab'.repeat(16) }] },
+  configuration: {
+    cluster: 'cd'.repeat(16),
+    epoch: 1,
+    protocol: 'sequencer',
+    protocolOptions: '{}',
+    voters: [{ node: 'n1', incarnation: 'ab'.repeat(16) }],
+  },
 }
 
 export function emptyDisks(): NodeDisks {
@@ -30,7 +36,11 @@ export function emptyDisks(): NodeDisks {
 export async function openNode(
   sequencer: Sequencer,
   disks: NodeDisks,
-  { limits = {}, founded = true, cluster }: { readonly limits?: Partial<VirtualLogLimits>; readonly founded?: boolean; readonly cluster?: string } = {},
+  {
+    limits = {},
+    founded = true,
+    cluster,
+  }: { readonly limits?: Partial<VirtualLogLimits>; readonly founded?: boolean; readonly cluster?: string } = {},
 ): Promise<TestNode> {
   const store = memoryLogStore(disks.log)
   if (founded) await store.found(genesis)
