@@ -13,12 +13,19 @@ export async function requireFree(host: string, base: number, nodes: readonly st
   }
 }
 
-/** The ports themselves where they are free, else others: below the range from which systems take ports for outgoing connections. */
-export async function transportPorts(host: string, wanted: readonly number[]): Promise<number[]> {
+/**
+ * The ports themselves where they are free and not reserved, else others: below the range from which systems take ports for
+ * outgoing connections.
+ */
+export async function transportPorts(host: string, wanted: readonly number[], reserved: readonly number[]): Promise<number[]> {
   const chosen: number[] = []
   for (const port of wanted) {
     let candidate = port
-    for (let attempt = 0; candidate === 0 || chosen.includes(candidate) || (await tryListen(host, candidate)) !== undefined; attempt++) {
+    for (
+      let attempt = 0;
+      candidate === 0 || reserved.includes(candidate) || chosen.includes(candidate) || (await tryListen(host, candidate)) !== undefined;
+      attempt++
+    ) {
       if (attempt === 200) throw new StartError(`no free port at ${host} for the transport: 200 were tried`)
       candidate = randomInt(20_000, 32_000)
     }

@@ -74,6 +74,7 @@ export class Supervisor {
     const ports = await transportPorts(
       host,
       file.nodes.map((node) => node.transportPort),
+      ids.map((_, index) => port + index),
     )
     file = { ...file, nodes: file.nodes.map((node, index) => ({ ...node, transportPort: ports[index] ?? 0 })) }
     writeClusterFile(data, file)

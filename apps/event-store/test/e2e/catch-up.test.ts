@@ -40,7 +40,9 @@ async function follower(): Promise<{ readonly id: string }> {
 
 /** To whichever node takes it; the ids make a repetition harmless. */
 async function appendMany(at: number): Promise<void> {
-  const body = JSON.stringify(Array.from({ length: eventsEach }, (_, n) => ({ id: randomUUID(), type: 'Missed', data: { at, n, text: 'x'.repeat(200) } })))
+  const body = JSON.stringify(
+    Array.from({ length: eventsEach }, (_, n) => ({ id: randomUUID(), type: 'Missed', data: { at, n, text: 'x'.repeat(200) } })),
+  )
   let last = ''
   for (let attempt = 0; attempt < 300; attempt++) {
     const url = cluster.urls[attempt % cluster.urls.length] ?? ''
