@@ -130,7 +130,8 @@ export class BasicPaxos implements Mode {
   onOffer(id: number, entry: Bytes): void {
     const { outbox, clock, settings } = this.#core
     const state = this.#state
-    const fits = state.offers.length === 0 || (state.offers.length < settings.waitingMax && state.offerBytes + entry.length <= settings.windowBytesMax)
+    const fits =
+      state.offers.length === 0 || (state.offers.length < settings.waitingMax && state.offerBytes + entry.length <= settings.windowBytesMax)
     if (!fits || !this.#isAvailable()) return outbox.emit({ kind: 'settle', id, as: 'refused' })
     state.offers.push({ id, entry, until: clock.now + settings.offerTimeoutMs, isProposed: false })
     state.offerBytes += entry.length
@@ -144,7 +145,8 @@ export class BasicPaxos implements Mode {
 
   onWant(to: Index): void {
     this.#want(to)
-    if (this.#core.learner.knownThrough > this.#core.window.decidedThrough) this.#core.learner.fetch(this.#core.learner.knownThrough, undefined)
+    if (this.#core.learner.knownThrough > this.#core.window.decidedThrough)
+      this.#core.learner.fetch(this.#core.learner.knownThrough, undefined)
   }
 
   onStepDown(): void {}
@@ -168,7 +170,7 @@ export class BasicPaxos implements Mode {
     const { options, outbox, reads, window } = this.#core
     const sequence = reads.begin(options.self, window.acceptedHigh)
     if (sequence !== undefined) this.#sendStatus(sequence)
-    const confirmed = reads.confirmed(options.quorums.phase1)
+    const confirmed = reads.confirmed((nodes) => options.quorums.phase1(nodes))
     if (confirmed === undefined) return
     // Whatever was acknowledged was accepted by a phase-2 quorum, and each phase-1 quorum meets it.
     this.#want(confirmed.high)
@@ -259,18 +261,14 @@ export class BasicPaxos implements Mode {
     const round = this.#state.rounds.get(index)
     if (round === undefined || round.phase === 'BackingOff' || !sameBallot(round.ballot, ballot)) return
     const { clock, options, random, settings } = this.#core
-    if (round.no.size === 0) {
-      round.lost++
-      round.retryAt = clock.now + drawRandom(random) * Math.min(backOffMs * 2 ** Math.min(round.lost, 16), backOffMsMax)
-    }
+    if (round.no.size === 0) round.lost++
     round.no.add(from)
+    const backOff = drawRandom(random) * Math.min(backOffMs * 2 ** Math.min(round.lost, 16), backOffMsMax)
     const left = new Set(options.members.filter((node) => !round.no.has(node)))
-    if (round.phase === 'Preparing' ? options.quorums.phase1(left) : options.quorums.phase2(left)) {
-      // The others may suffice; they may as well be down.
-      round.retryAt = Math.max(round.retryAt, clock.now + settings.heartbeatMs)
-    } else {
-      round.phase = 'BackingOff'
-    }
+    const mayWin = round.phase === 'Preparing' ? options.quorums.phase1(left) : options.quorums.phase2(left)
+    if (!mayWin) round.phase = 'BackingOff'
+    // Where the others may suffice they get a moment; they may as well be down.
+    round.retryAt = clock.now + backOff + (mayWin ? settings.heartbeatMs : 0)
   }
 
   #onChosen(from: NodeId, { ballot, index }: Extract<PaxosMessage, { kind: 'chosen' }>): void {
@@ -297,7 +295,8 @@ export class BasicPaxos implements Mode {
     const isUnderWay = own !== undefined && sameBallot(own, round.ballot)
     const silent = options.members.filter((node) => !round.yes.has(node) && (node !== options.self || !isUnderWay))
     if (round.phase === 'Preparing') outbox.send(silent, { kind: 'prepare', ballot: round.ballot, scope: 'slot', index })
-    else if (round.best !== undefined) outbox.send(silent, { kind: 'accept', ballot: round.ballot, commit: 0, slots: [{ index, entry: round.best.entry }] })
+    else if (round.best !== undefined)
+      outbox.send(silent, { kind: 'accept', ballot: round.ballot, commit: 0, slots: [{ index, entry: round.best.entry }] })
   }
 
   #want(to: Index): void {

@@ -86,7 +86,10 @@ export class Election {
       if (outbox.isStalled(settings.electionTimeoutMs)) this.rest()
       else this.#preVote()
     } else if (candidacy !== undefined && clock.now - candidacy.sentAt >= settings.retransmitMs) {
-      this.#sendPrepare(candidacy, this.#core.outbox.others.filter((node) => !candidacy.promised.has(node)))
+      this.#sendPrepare(
+        candidacy,
+        this.#core.outbox.others.filter((node) => !candidacy.promised.has(node)),
+      )
     }
   }
 
@@ -140,7 +143,8 @@ export class Election {
     candidacy.promised.set(from, decidedThrough)
     for (const slot of slots) {
       const best = candidacy.reported.get(slot.index)
-      if (best === undefined || (!best.decided && (slot.decided || compareBallots(slot.ballot, best.ballot) > 0))) candidacy.reported.set(slot.index, slot)
+      if (best === undefined || (!best.decided && (slot.decided || compareBallots(slot.ballot, best.ballot) > 0)))
+        candidacy.reported.set(slot.index, slot)
     }
     if (!this.#core.options.quorums.phase1(new Set(candidacy.promised.keys()))) return
     this.rest()

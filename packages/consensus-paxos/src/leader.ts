@@ -162,7 +162,8 @@ export class Leader {
     if (!options.quorums.phase2(new Set([options.self, ...heard]))) return this.#stepDown('no quorum answers')
     if (outbox.isStalled(limitMs)) return this.#handOver(leading, 'the disk is stuck')
     if (window.decidedThrough > leading.progress.decidedThrough) leading.progress = { decidedThrough: window.decidedThrough, at: now }
-    if (window.decidedThrough < leading.recoveredThrough && now - leading.progress.at > limitMs) return this.#stepDown('nobody has what was decided')
+    if (window.decidedThrough < leading.recoveredThrough && now - leading.progress.at > limitMs)
+      return this.#stepDown('nobody has what was decided')
     if (now - leading.heartbeatAt >= settings.heartbeatMs) this.#beat(leading, reads.begin(options.self, 0) ?? reads.next())
     else if (window.decidedThrough > leading.commitSent) this.#sendCommit(leading)
     this.#retransmit(leading)
@@ -178,11 +179,12 @@ export class Leader {
     for (;;) {
       const sequence = reads.begin(options.self, 0)
       if (sequence !== undefined) this.#beat(leading, sequence)
-      const confirmed = window.decidedThrough >= leading.readFloor ? reads.confirmed(options.quorums.phase2) : undefined
+      const confirmed = window.decidedThrough >= leading.readFloor ? reads.confirmed((nodes) => options.quorums.phase2(nodes)) : undefined
       if (confirmed === undefined) break
       for (const origin of confirmed.origins) this.answerRead(origin, window.decidedThrough)
     }
-    if (leading.handOverAt !== undefined && (leading.proposals.size === 0 || clock.now >= leading.handOverAt)) this.#handOver(leading, 'asked to')
+    if (leading.handOverAt !== undefined && (leading.proposals.size === 0 || clock.now >= leading.handOverAt))
+      this.#handOver(leading, 'asked to')
   }
 
   onStepDown(): void {
@@ -207,14 +209,19 @@ export class Leader {
 
   #answerOffer(leading: LeaderState, { node, boot, id }: Origin, offered: boolean): void {
     const { outbox, options, window } = this.#core
-    const said = offered ? { offered, ballot: leading.ballot, commit: window.decidedThrough } : { offered, ballot: leading.ballot, commit: 0 }
+    const said = offered
+      ? { offered, ballot: leading.ballot, commit: window.decidedThrough }
+      : { offered, ballot: leading.ballot, commit: 0 }
     if (node !== options.self) outbox.send([node], { kind: 'offerReply', boot, id, ...said })
     else outbox.emit({ kind: 'settle', id, as: offered ? 'offered' : 'abandoned' })
   }
 
   #propose(leading: LeaderState, entry: Bytes, origin: Origin | undefined): void {
     const index = leading.nextIndex++
-    invariant(!leading.proposals.has(index) && !this.#core.window.isDecided(index), () => `index ${index} proposed twice under ${ballotText(leading.ballot)}`)
+    invariant(
+      !leading.proposals.has(index) && !this.#core.window.isDecided(index),
+      () => `index ${index} proposed twice under ${ballotText(leading.ballot)}`,
+    )
     leading.proposals.set(index, { entry, votes: new Set(), origin, sentAt: 0, waitMs: this.#core.settings.retransmitMs })
     leading.proposedBytes += entry.length
   }
@@ -294,7 +301,9 @@ export class Leader {
   /** To the follower that is furthest, among those that answer. */
   #handOver(leading: LeaderState, why: string): void {
     const { clock, outbox, options, settings } = this.#core
-    const fit = [...leading.followers].filter(([node, { heardAt }]) => node !== options.self && clock.now - heardAt <= settings.electionTimeoutMs)
+    const fit = [...leading.followers].filter(
+      ([node, { heardAt }]) => node !== options.self && clock.now - heardAt <= settings.electionTimeoutMs,
+    )
     const [next] = fit.toSorted(([, left], [, right]) => right.decidedThrough - left.decidedThrough)
     if (next !== undefined) outbox.send([next[0]], { kind: 'takeOver', ballot: leading.ballot })
     this.#stepDown(why)

@@ -127,7 +127,10 @@ export class Learner {
     if (index <= window.decidedThrough) return
     const held = window.get(index)
     if (held?.decided) {
-      invariant(bytesEqual(held.entry, entry), () => `index ${index} was decided with ${held.entry.length} bytes and is now decided with other ${entry.length}`)
+      invariant(
+        bytesEqual(held.entry, entry),
+        () => `index ${index} was decided with ${held.entry.length} bytes and is now decided with other ${entry.length}`,
+      )
       return
     }
     const accepted = held !== undefined && held.accepted.round > 0 && bytesEqual(held.entry, entry)

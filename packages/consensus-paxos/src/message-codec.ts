@@ -6,8 +6,26 @@ import { readBallot, writeBallot, type Ballot } from './ballot.ts'
 import type { PaxosMessage, ProposedSlot, ReportedSlot } from './messages.ts'
 
 const kinds = [
-  'prepare', 'promise', 'accept', 'accepted', 'nack', 'chosen', 'decision', 'ahead', 'preVote', 'preVoteReply', 'heartbeat',
-  'heartbeatAck', 'commit', 'offer', 'offerReply', 'read', 'readReply', 'takeOver', 'status', 'statusAck',
+  'prepare',
+  'promise',
+  'accept',
+  'accepted',
+  'nack',
+  'chosen',
+  'decision',
+  'ahead',
+  'preVote',
+  'preVoteReply',
+  'heartbeat',
+  'heartbeatAck',
+  'commit',
+  'offer',
+  'offerReply',
+  'read',
+  'readReply',
+  'takeOver',
+  'status',
+  'statusAck',
 ] as const satisfies readonly PaxosMessage['kind'][]
 
 const proposedBytesMin = 8 + 4
@@ -119,7 +137,13 @@ function read(reader: ByteReader, kind: PaxosMessage['kind'], members: readonly 
     case 'prepare':
       return { kind, ballot: proposer(ballot()), scope: reader.bool() ? 'slot' : 'suffix', index: slotIndex(reader) }
     case 'promise':
-      return { kind, ballot: proposer(ballot()), index: slotIndex(reader), decidedThrough: reader.u53(), slots: reportedSlots(reader, ballot) }
+      return {
+        kind,
+        ballot: proposer(ballot()),
+        index: slotIndex(reader),
+        decidedThrough: reader.u53(),
+        slots: reportedSlots(reader, ballot),
+      }
     case 'accept':
       return { kind, ballot: proposer(ballot()), commit: reader.u53(), slots: proposedSlots(reader) }
     case 'accepted': {

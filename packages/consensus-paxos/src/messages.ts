@@ -20,7 +20,13 @@ export interface ProposedSlot {
 export type PaxosMessage =
   // Phase 1. A promise of scope `suffix` covers every index from `index` on, of scope `slot` that index alone.
   | { readonly kind: 'prepare'; readonly ballot: Ballot; readonly scope: 'suffix' | 'slot'; readonly index: Index }
-  | { readonly kind: 'promise'; readonly ballot: Ballot; readonly index: Index; readonly decidedThrough: Index; readonly slots: readonly ReportedSlot[] }
+  | {
+      readonly kind: 'promise'
+      readonly ballot: Ballot
+      readonly index: Index
+      readonly decidedThrough: Index
+      readonly slots: readonly ReportedSlot[]
+    }
   // Phase 2. `commit` is the decided prefix of the leader; 0 where there is none. Indexes ascend.
   | { readonly kind: 'accept'; readonly ballot: Ballot; readonly commit: Index; readonly slots: readonly ProposedSlot[] }
   | { readonly kind: 'accepted'; readonly ballot: Ballot; readonly indexes: readonly Index[] }
@@ -32,12 +38,26 @@ export type PaxosMessage =
   | { readonly kind: 'ahead'; readonly decidedThrough: Index }
   // With a leader.
   | { readonly kind: 'preVote'; readonly boot: number; readonly nonce: number; readonly decidedThrough: Index }
-  | { readonly kind: 'preVoteReply'; readonly boot: number; readonly nonce: number; readonly granted: boolean; readonly promised: Ballot; readonly decidedThrough: Index }
+  | {
+      readonly kind: 'preVoteReply'
+      readonly boot: number
+      readonly nonce: number
+      readonly granted: boolean
+      readonly promised: Ballot
+      readonly decidedThrough: Index
+    }
   | { readonly kind: 'heartbeat'; readonly ballot: Ballot; readonly sequence: number; readonly commit: Index }
   | { readonly kind: 'heartbeatAck'; readonly ballot: Ballot; readonly sequence: number; readonly decidedThrough: Index }
   | { readonly kind: 'commit'; readonly ballot: Ballot; readonly commit: Index }
   | { readonly kind: 'offer'; readonly boot: number; readonly id: number; readonly entry: Bytes }
-  | { readonly kind: 'offerReply'; readonly boot: number; readonly id: number; readonly offered: boolean; readonly ballot: Ballot; readonly commit: Index }
+  | {
+      readonly kind: 'offerReply'
+      readonly boot: number
+      readonly id: number
+      readonly offered: boolean
+      readonly ballot: Ballot
+      readonly commit: Index
+    }
   | { readonly kind: 'read'; readonly boot: number; readonly id: number }
   | { readonly kind: 'readReply'; readonly boot: number; readonly id: number; readonly index?: Index }
   | { readonly kind: 'takeOver'; readonly ballot: Ballot }

@@ -141,7 +141,8 @@ export class MultiPaxos implements Mode {
 
   role(): Role {
     const { options, settings } = this.#core
-    if (this.#state.leading !== undefined) return { role: 'leader', leader: options.self, available: this.#state.leading.handOverAt === undefined }
+    if (this.#state.leading !== undefined)
+      return { role: 'leader', leader: options.self, available: this.#state.leading.handOverAt === undefined }
     const role = this.#election.isStanding ? 'candidate' : 'follower'
     const { node } = this.#state.leaderBallot
     return node === '' ? { role, available: false } : { role, leader: node, available: this.#hearsLeader(settings.electionTimeoutMs * 2) }

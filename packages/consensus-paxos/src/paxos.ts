@@ -82,7 +82,8 @@ export class Paxos implements Protocol<PaxosMessage> {
       window,
       learner: startLearner(window.decidedThrough),
       reads: startReads(),
-      mode: settings.mode === 'multi' ? { name: 'Multi', state: startMulti(highestRound) } : { name: 'Basic', state: startBasic(highestRound) },
+      mode:
+        settings.mode === 'multi' ? { name: 'Multi', state: startMulti(highestRound) } : { name: 'Basic', state: startBasic(highestRound) },
       told: undefined,
       recovered: options.recovered.window.filter(({ index }) => window.slots.get(index)?.decided).map((slot) => ({ ...slot })),
     })

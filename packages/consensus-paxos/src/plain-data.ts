@@ -27,8 +27,15 @@ export function canonicalText(value: unknown, rename: (text: NodeId) => string):
   if (typeof value !== 'object' || value === null) return String(value)
   if (value instanceof Uint8Array) return `x${bytesToHex(value)}`
   if (Array.isArray(value)) return `[${value.map(text).join()}]`
-  if (value instanceof Map) return `Map{${[...value].map(([key, item]) => `${text(key)}:${text(item)}`).toSorted().join()}}`
+  if (value instanceof Map)
+    return `Map{${[...value]
+      .map(([key, item]) => `${text(key)}:${text(item)}`)
+      .toSorted()
+      .join()}}`
   if (value instanceof Set) return `Set{${[...value].map(text).toSorted().join()}}`
   const fields = Object.entries(value).filter(([, item]) => item !== undefined)
-  return `{${fields.map(([key, item]) => `${key}:${notNodes.has(key) ? JSON.stringify(item) : text(item)}`).toSorted().join()}}`
+  return `{${fields
+    .map(([key, item]) => `${key}:${notNodes.has(key) ? JSON.stringify(item) : text(item)}`)
+    .toSorted()
+    .join()}}`
 }

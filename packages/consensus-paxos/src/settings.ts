@@ -67,7 +67,9 @@ export function parseSettings(options: unknown): Settings {
   }
   const settings: Settings = { ...base, ...Object.fromEntries(given), mode }
   if (settings.electionTimeoutMs < settings.heartbeatMs * 3) {
-    throw new RangeError(`paxos option electionTimeoutMs (${settings.electionTimeoutMs}) is at least three times heartbeatMs (${settings.heartbeatMs})`)
+    throw new RangeError(
+      `paxos option electionTimeoutMs (${settings.electionTimeoutMs}) is at least three times heartbeatMs (${settings.heartbeatMs})`,
+    )
   }
   if (settings.heldMax < settings.windowMax || settings.heldBytesMax < settings.windowBytesMax) {
     throw new RangeError('paxos options heldMax and heldBytesMax are at least windowMax and windowBytesMax')

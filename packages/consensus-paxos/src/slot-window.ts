@@ -101,7 +101,10 @@ export class SlotWindow {
     const { slots, heldBytes, decidedThrough } = this.#state
     if (index === decidedThrough + 1) return true
     const held = slots.get(index)
-    return slots.size + (held === undefined ? 1 : 0) <= this.#settings.heldMax && heldBytes - (held?.entry.length ?? 0) + bytes <= this.#settings.heldBytesMax
+    return (
+      slots.size + (held === undefined ? 1 : 0) <= this.#settings.heldMax &&
+      heldBytes - (held?.entry.length ?? 0) + bytes <= this.#settings.heldBytesMax
+    )
   }
 
   /** Accepted and decided slots at or above an index, ascending: what a promise reports. */
@@ -160,7 +163,10 @@ export class SlotWindow {
   #hold(index: Index, slot: HeldSlot): void {
     const held = this.#state.slots.get(index)
     invariant(held === undefined || !held.decided, () => `index ${index} is decided and was written again`)
-    invariant(held === undefined || compareBallots(slot.promised, held.promised) >= 0, () => `promise of index ${index} lowered from ${ballotText(held!.promised)}`)
+    invariant(
+      held === undefined || compareBallots(slot.promised, held.promised) >= 0,
+      () => `promise of index ${index} lowered from ${ballotText(held!.promised)}`,
+    )
     this.#state.heldBytes += slot.entry.length - (held?.entry.length ?? 0)
     this.#state.slots.set(index, slot)
   }

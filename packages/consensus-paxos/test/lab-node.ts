@@ -68,10 +68,21 @@ export class LabNode {
     this.delivered = this.decidedThrough
     this.offers = new Map()
     this.reads = new Map()
-    const window = [...this.slots.values()].filter(({ index }) => index > this.decidedThrough).toSorted((left, right) => left.index - right.index)
+    const window = [...this.slots.values()]
+      .filter(({ index }) => index > this.decidedThrough)
+      .toSorted((left, right) => left.index - right.index)
     const recovered: RecoveredEpoch = { epoch: 1, meta: new Map(this.meta), decidedThrough: this.decidedThrough, window }
     const { members } = this.quorums
-    this.core = this.definition.open({ self: this.id, epoch: 1, boot: this.boot, members, quorums: this.quorums, recovered, seed: this.seed + this.boot, noop })
+    this.core = this.definition.open({
+      self: this.id,
+      epoch: 1,
+      boot: this.boot,
+      members,
+      quorums: this.quorums,
+      recovered,
+      seed: this.seed + this.boot,
+      noop,
+    })
     return this
   }
 
@@ -133,7 +144,8 @@ export class LabNode {
       else if (operation.op === 'decidedThrough') this.decidedThrough = Math.max(this.decidedThrough, operation.index)
       else throw new Error('Paxos truncates nothing')
     }
-    for (let index = 1; index <= this.decidedThrough; index++) if (!this.slots.has(index)) throw new Error(`decidedThrough ${this.decidedThrough} over a hole at ${index}`)
+    for (let index = 1; index <= this.decidedThrough; index++)
+      if (!this.slots.has(index)) throw new Error(`decidedThrough ${this.decidedThrough} over a hole at ${index}`)
     this.oracle.onDurable(this.id, operations)
   }
 

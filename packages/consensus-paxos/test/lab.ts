@@ -25,7 +25,8 @@ export class Lab {
         onPersist: () => {},
         onFetch: (by, from, to, peer) => this.fetches.push({ by: by.id, from, to, peer }),
       })
-      for (let index = 1; index <= prefix; index++) node.slots.set(index, { index, header: new Uint8Array([1, 1, ...Array<number>(16).fill(0)]), entry: value(`v${index}`) })
+      for (let index = 1; index <= prefix; index++)
+        node.slots.set(index, { index, header: new Uint8Array([1, 1, ...Array<number>(16).fill(0)]), entry: value(`v${index}`) })
       node.decidedThrough = prefix
       this.nodes.set(id, node.open())
     }

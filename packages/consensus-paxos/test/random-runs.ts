@@ -18,6 +18,7 @@ export function randomRun(seed: number, mode: 'multi' | 'basic'): { decided: num
     crash: often < 0.3 ? 0 : often < 0.7 ? draw() * 0.02 : 0.03 + draw() * 0.07,
     diskStall: draw() < 0.7 ? 0 : draw() * 0.05,
     cut: draw() < 0.4 ? 0 : draw() * 0.06,
+    isolate: draw() < 0.6 ? 0 : 0.1,
   }
   let count = 0
   const offered = new Set<string>()
@@ -26,6 +27,7 @@ export function randomRun(seed: number, mode: 'multi' | 'basic'): { decided: num
     const node = up[Math.floor(simulation.random() * up.length)]
     if (node === undefined) return
     if (simulation.random() < 0.3) node.barrier()
+    if (simulation.random() < 0.5) for (const each of up) if (each.role?.role === 'leader') each.barrier()
     const name = `v${++count}`
     const id = node.offer(encoder.encode(name))
     const { offers } = node
@@ -51,20 +53,27 @@ export function randomRun(seed: number, mode: 'multi' | 'basic'): { decided: num
   }
   goesOn(simulation, seed)
   for (const look of watched) look()
-  const values = [...simulation.oracle.decided.values()].map((hex) => decoder.decode(Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))))
+  const values = [...simulation.oracle.decided.values()].map((hex) =>
+    decoder.decode(Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))),
+  )
   for (const name of offered) if (!values.includes(name)) throw new Error(`seed ${seed}: ${name} was offered and is not decided`)
-  const reads = [...simulation.nodes.values()].reduce((sum, node) => sum + [...node.reads.values()].filter(({ index }) => index !== undefined).length, 0)
+  const reads = [...simulation.nodes.values()].reduce(
+    (sum, node) => sum + [...node.reads.values()].filter(({ index }) => index !== undefined).length,
+    0,
+  )
   return { decided: values.length, reads }
 }
 
 /** Bugs 1 and 21: every node can offer and read, and all reach the same end. */
 function goesOn(simulation: Simulation, seed: number): void {
   for (const node of simulation.up) {
-    const where = (): string => `seed ${seed}: ${[...simulation.nodes.values()].map((each) => `${each.id} ${each.role?.role} ${each.delivered}`).join(', ')}`
+    const where = (): string =>
+      `seed ${seed}: ${[...simulation.nodes.values()].map((each) => `${each.id} ${each.role?.role} ${each.delivered}`).join(', ')}`
     let offer = 0
     const isOffered = (): boolean => {
       const fate = node.offers.get(offer)
-      if (fate === undefined || fate === 'refused' || fate === 'abandoned') offer = node.offer(encoder.encode(`last of ${node.id} ${simulation.now}`))
+      if (fate === undefined || fate === 'refused' || fate === 'abandoned')
+        offer = node.offer(encoder.encode(`last of ${node.id} ${simulation.now}`))
       return node.offers.get(offer) === 'offered'
     }
     if (!simulation.run(12_000, isOffered)) throw new Error(`nothing goes on at ${node.id}, ${where()}`)
@@ -77,5 +86,6 @@ function goesOn(simulation: Simulation, seed: number): void {
   }
   const nodes = simulation.up
   const same = (): boolean => nodes.every((node) => node.delivered === simulation.oracle.deliveredHigh)
-  if (!simulation.run(8_000, same)) throw new Error(`seed ${seed}: they stay apart: ${nodes.map((node) => `${node.id} ${node.delivered}`).join(', ')}`)
+  if (!simulation.run(8_000, same))
+    throw new Error(`seed ${seed}: they stay apart: ${nodes.map((node) => `${node.id} ${node.delivered}`).join(', ')}`)
 }

@@ -14,9 +14,11 @@ export interface Faults {
   readonly diskStall: number
   /** Of each direction of each link in each 100 ms. */
   readonly cut: number
+  /** That the node that leads, or else the first, is cut off from all, in each 100 ms. */
+  readonly isolate: number
 }
 
-export const calm: Faults = { loss: 0, duplicate: 0, delayMs: 2, crash: 0, diskStall: 0, cut: 0 }
+export const calm: Faults = { loss: 0, duplicate: 0, delayMs: 2, crash: 0, diskStall: 0, cut: 0, isolate: 0 }
 
 interface Event {
   readonly at: number
@@ -48,6 +50,7 @@ export class Simulation {
   now = 0
   /** Packets that are lost on purpose. */
   drop: (packet: Packet) => boolean = () => false
+  #isolated: string | undefined
   #events: Event[] = []
   #order = 0
   readonly #skew = new Map<string, number>()
@@ -121,16 +124,25 @@ export class Simulation {
   /** Faults come and go. */
   chaos(): void {
     const { faults, random } = this
+    this.#isolate()
     for (const node of this.nodes.values()) {
       if (node.core !== undefined && random() < faults.crash) this.crash(node.id)
       else if (node.core === undefined && random() < 0.3) this.start(node.id)
       if (random() < 0.2) this.unstall(node.id)
       if (random() < faults.diskStall) this.stalled.add(node.id)
       for (const other of this.nodes.keys()) {
-        if (random() < 0.2) this.cuts.delete(`${node.id}>${other}`)
+        if (random() < (this.#isolated === undefined ? 0.2 : 0.02)) this.cuts.delete(`${node.id}>${other}`)
         if (random() < faults.cut) this.cuts.add(`${node.id}>${other}`)
       }
     }
+  }
+
+  #isolate(): void {
+    const { random } = this
+    if (this.#isolated !== undefined && random() < 0.08) this.#isolated = undefined
+    if (this.#isolated !== undefined || random() >= this.faults.isolate) return
+    this.#isolated = this.leader?.id ?? 'n1'
+    for (const id of this.nodes.keys()) this.cut(this.#isolated, id)
   }
 
   unstall(id: string): void {

@@ -7,10 +7,16 @@ import { tooLarge, type EventLimits } from './event-limits.ts'
 import { encodeRecord } from './event-record.ts'
 import type { AppendRequest, Expected, ProposedEvent } from './event-store.ts'
 import { EventStoreError } from './event-store-error.ts'
-import { drawUuid, parseUuid } from './uuid.ts'
+import { parseUuid } from './uuid.ts'
+
+/** What this node adds to a request. */
+interface Added {
+  readonly recordedAt: number
+  readonly drawId: () => Bytes
+}
 
 /** Throws an EventStoreError `invalid_argument` or `too_large`. */
-export function appendCommand(request: AppendRequest, limits: EventLimits, recordedAt: number): SessionCommand {
+export function appendCommand(request: AppendRequest, limits: EventLimits, { recordedAt, drawId }: Added): SessionCommand {
   const { stream, events, expected, idempotencyKey, principal = '' } = request
   checkStreamName(stream, limits)
   if (stream.startsWith('$')) throw invalid(`stream ${JSON.stringify(stream)}: names that begin with $ are reserved`)
@@ -24,7 +30,7 @@ export function appendCommand(request: AppendRequest, limits: EventLimits, recor
     if (bytes > limits.requestBytesMax) throw tooLarge('bytes of a request', bytes, limits.requestBytesMax)
     return checkId(event, at)
   })
-  const blobs = events.map((event, at) => encodeRecord(event, ids[at] ?? drawUuid(), recordedAt))
+  const blobs = events.map((event, at) => encodeRecord(event, ids[at] ?? drawId(), recordedAt))
   const writes = [{ stream, expected, count: blobs.length }]
   if (idempotencyKey === undefined) return { version: appendCommandVersion, principal, body: encodeAppendCommand({ writes }), blobs }
   checkText('idempotency key', idempotencyKey, limits.idempotencyKeyBytesMax)

@@ -1,4 +1,5 @@
 /** The EventStore on a log and its machine: checks what callers give, proposes, and tells what came of it. */
+import type { Bytes } from '@synod/codec'
 import { LogError, SessionProposer, StoreError, type OrderedLog, type Outcome } from '@synod/log'
 import { appendCommand, checkStreamName, invalid } from './append-request.ts'
 import { checkEventLimits, eventLimits, type EventLimits } from './event-limits.ts'
@@ -17,7 +18,7 @@ import { EventStoreError, WrongExpectedRevisionError } from './event-store-error
 import { ReadSideError } from './read-side.ts'
 import type { StreamState } from './stream-state.ts'
 import { Subscription } from './subscription.ts'
-import { formatUuid } from './uuid.ts'
+import { drawUuid, formatUuid } from './uuid.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface OpenEventStoreOptions {
@@ -27,6 +28,8 @@ export interface OpenEventStoreOptions {
   readonly limits?: Partial<EventLimits>
   /** Milliseconds since 1970, for `recordedAt`. */
   readonly now?: () => number
+  /** The id of an event that came without one: 16 bytes, never the same twice. Default: a random UUID. */
+  readonly drawId?: () => Bytes
 }
 
 /** Closing the store ends its subscriptions; the log, and with it the machine, is closed by whoever opened it, afterwards. Throws a RangeError for a limit that makes no sense. */
@@ -39,24 +42,26 @@ class LogEventStore implements EventStore {
   readonly #machine: EventMachine
   readonly #limits: EventLimits
   readonly #now: () => number
+  readonly #drawId: () => Bytes
   readonly #proposer: SessionProposer<Verdict>
   readonly #reader: EventReader
   /** Those open, to be ended by `close`. */
   readonly #subscriptions = new Set<AbortController>()
   #closed = false
 
-  constructor({ log, machine, limits = {}, now = Date.now }: OpenEventStoreOptions) {
+  constructor({ log, machine, limits = {}, now = Date.now, drawId = drawUuid }: OpenEventStoreOptions) {
     this.#log = log
     this.#machine = machine
     this.#limits = checkEventLimits({ ...eventLimits, ...limits })
     this.#now = now
-    this.#proposer = new SessionProposer(log)
+    this.#drawId = drawId
+    this.#proposer = new SessionProposer(log, machine.index.scheduler)
     this.#reader = new EventReader(machine.index, log)
   }
 
   async append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
     this.#checkOpen()
-    const command = appendCommand(request, this.#limits, Math.max(0, Math.floor(this.#now())))
+    const command = appendCommand(request, this.#limits, { recordedAt: Math.max(0, Math.floor(this.#now())), drawId: this.#drawId })
     let outcome = await this.#proposer.propose(command, options)
     // The log forgot this node's session. The events keep their ids, so that the same append cannot happen twice.
     if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)

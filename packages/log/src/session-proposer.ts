@@ -3,6 +3,7 @@
  * most once. Opens its session when first needed, and another when the log forgot it.
  */
 import type { Bytes } from '@synod/codec'
+import { systemScheduler, type Scheduler } from '@synod/transport'
 import type { OrderedLog, Outcome } from './ordered-log.ts'
 import type { Slot } from './slot.ts'
 
@@ -27,10 +28,12 @@ const openMs = 3000
 
 export class SessionProposer<O> {
   readonly #log: OrderedLog<O>
+  readonly #scheduler: Scheduler
   #session: Promise<Session | Refused> | undefined
 
-  constructor(log: OrderedLog<O>) {
+  constructor(log: OrderedLog<O>, scheduler: Scheduler = systemScheduler) {
     this.#log = log
+    this.#scheduler = scheduler
   }
 
   /** Resolves always, as `OrderedLog.propose` does. */
@@ -56,7 +59,10 @@ export class SessionProposer<O> {
   }
 
   async #openNew(): Promise<Session | Refused> {
-    const opened = await this.#log.openSession({ signal: AbortSignal.timeout(openMs) })
+    const timeout = new AbortController()
+    const cancel = this.#scheduler.at(this.#scheduler.now() + openMs, () => timeout.abort())
+    const opened = await this.#log.openSession({ signal: timeout.signal })
+    cancel()
     if (opened.fate === 'answered') return { id: opened.slot, next: 1, open: new Set() }
     this.#session = undefined
     return { fate: 'never', why: opened.fate === 'never' ? opened.why : 'notServing' }

@@ -1,0 +1,96 @@
+/**
+ * All that was ever sent, and all that ever happened, as sets that only grow: a message in the pool can be delivered at any
+ * time, any number of times, or never. That is loss, duplication, reordering and delay in one. Sets are interned: each has a
+ * number, and what is computed for it is computed once.
+ */
+import type { PaxosMessage } from '@synod/consensus-paxos'
+import type { NodeId } from '@synod/transport'
+import { compareBallots, type SpecificationEvent } from '../specification/specification-event.ts'
+
+export type Item =
+  | { readonly kind: 'message'; readonly from: NodeId; readonly to: readonly NodeId[]; readonly message: PaxosMessage }
+  | { readonly kind: 'event'; readonly event: SpecificationEvent }
+
+export interface Pool {
+  readonly id: number
+  /** Numbers of items, ascending. */
+  readonly items: readonly number[]
+  readonly ballotCount: number
+  /** Batch of items → the pool with them. */
+  readonly grown: Map<number, Pool>
+}
+
+export class MessagePools {
+  readonly empty: Pool
+  readonly #items: Item[] = []
+  readonly #itemNumbers = new Map<string, number>()
+  readonly #batches: (readonly number[])[] = []
+  readonly #batchNumbers = new Map<string, number>()
+  readonly #pools = new Map<string, Pool>()
+
+  constructor() {
+    this.empty = this.#pool([])
+    this.batch([])
+  }
+
+  get count(): number {
+    return this.#pools.size
+  }
+
+  *all(): Iterable<Pool> {
+    yield* this.#pools.values()
+  }
+
+  item(number: number): Item {
+    return this.#items[number]!
+  }
+
+  /** The number of an item; equal items have one. */
+  number(item: Item, text: string): number {
+    const known = this.#itemNumbers.get(text)
+    if (known !== undefined) return known
+    this.#items.push(item)
+    this.#itemNumbers.set(text, this.#items.length - 1)
+    return this.#items.length - 1
+  }
+
+  /** The number of a set of items; 0 for none. */
+  batch(items: readonly number[]): number {
+    const sorted = [...new Set(items)].toSorted((left, right) => left - right)
+    const text = sorted.join()
+    const known = this.#batchNumbers.get(text)
+    if (known !== undefined) return known
+    this.#batches.push(sorted)
+    this.#batchNumbers.set(text, this.#batches.length - 1)
+    return this.#batches.length - 1
+  }
+
+  add(pool: Pool, batch: number): Pool {
+    if (batch === 0) return pool
+    const known = pool.grown.get(batch)
+    if (known !== undefined) return known
+    const has = new Set(pool.items)
+    const fresh = this.#batches[batch]!.filter((item) => !has.has(item))
+    const grown = fresh.length === 0 ? pool : this.#pool([...pool.items, ...fresh].toSorted((left, right) => left - right))
+    pool.grown.set(batch, grown)
+    return grown
+  }
+
+  events(pool: Pool): SpecificationEvent[] {
+    return pool.items.flatMap((number) => {
+      const item = this.item(number)
+      return item.kind === 'event' ? [item.event] : []
+    })
+  }
+
+  #pool(items: readonly number[]): Pool {
+    const text = String.fromCharCode(...items)
+    const known = this.#pools.get(text)
+    if (known !== undefined) return known
+    const starts = items.map((number) => this.item(number)).flatMap((item) => (item.kind === 'event' && item.event.kind === '1a' ? [item.event.ballot] : []))
+    const ballots = starts.toSorted(compareBallots).filter((ballot, at, all) => at === 0 || compareBallots(all[at - 1]!, ballot) !== 0)
+    const pool = { id: this.#pools.size, items, ballotCount: ballots.length, grown: new Map<number, Pool>() }
+    this.#pools.set(text, pool)
+    return pool
+  }
+}

@@ -1,0 +1,6 @@
+export { eventText } from './event-text.ts'
+export { modelStates, type ModelStates } from './model-states.ts'
+export { majorityModel, PaxosModel, type ModelAction, type ModelSize, type ModelState, type Vote } from './paxos-model.ts'
+export { replay, SpecificationError, type Replayed } from './replay.ts'
+export type { Report, ReportedVote, SpecificationEvent } from './specification-event.ts'
+export { TraceRecorder } from './trace-recorder.ts'

@@ -1,0 +1,118 @@
+/**
+ * Records what cores do, in the words of the specification: it wraps a protocol, so that whatever drives it, the runtime on
+ * memory disks or a simulator, is watched without knowing. Promises and votes are written down when the core hears that they
+ * are durable, in the order in which it emitted them; a crash forgets those that the disk does not have.
+ */
+import { bytesEqual, type Bytes } from '@synod/codec'
+import type { Effect, Input, Protocol, ProtocolDefinition, ProtocolOptions, Token } from '@synod/consensus'
+import type { PaxosMessage } from '@synod/consensus-paxos'
+import type { RecoveredEpoch, StoreOperation } from '@synod/log'
+import type { NodeId } from '@synod/transport'
+import { eventOfDecision, eventsOfMessage, eventsOfWrite, type SpecificationEvent } from './specification-event.ts'
+
+interface OutstandingWrite {
+  readonly token: Token
+  readonly operations: readonly StoreOperation[]
+  /** Its own, and of the answers that wait for it. */
+  readonly events: SpecificationEvent[]
+}
+
+export class TraceRecorder {
+  readonly trace: SpecificationEvent[] = []
+  readonly #outstanding = new Map<NodeId, OutstandingWrite[]>()
+  readonly #lives = new Map<NodeId, number>()
+
+  /** The same protocol, watched. One recorder watches the nodes of one cluster. */
+  watch(definition: ProtocolDefinition<PaxosMessage>): ProtocolDefinition<PaxosMessage> {
+    return { ...definition, open: (options) => this.#open(definition, options) }
+  }
+
+  #open(definition: ProtocolDefinition<PaxosMessage>, options: ProtocolOptions): Protocol<PaxosMessage> {
+    const { self, members, recovered } = options
+    const writes = this.#outstanding.get(self) ?? []
+    const survived = writes.findLastIndex(({ operations }) => isKept(operations, recovered))
+    for (const { events } of writes.slice(0, survived + 1)) this.trace.push(...events)
+    this.#outstanding.set(self, [])
+    const life = (this.#lives.get(self) ?? 0) + 1
+    this.#lives.set(self, life)
+    const core = definition.open(options)
+    return new WatchedProtocol(core, {
+      before: (input) => {
+        if (this.#lives.get(self) === life && input.kind === 'durable') this.#onDurable(self, input.token)
+      },
+      after: (effects) => {
+        if (this.#lives.get(self) === life) for (const effect of effects) this.#onEffect(self, effect, members)
+      },
+    })
+  }
+
+  #onDurable(node: NodeId, token: Token): void {
+    const writes = this.#outstanding.get(node)!
+    while (writes[0] !== undefined && writes[0].token <= token) this.trace.push(...writes.shift()!.events)
+  }
+
+  #onEffect(node: NodeId, effect: Effect<PaxosMessage>, members: readonly NodeId[]): void {
+    const writes = this.#outstanding.get(node)!
+    if (effect.kind === 'persist') {
+      const { token, operations } = effect
+      writes.push({ token, operations, events: eventsOfWrite(node, operations, members) })
+    } else if (effect.kind === 'send') {
+      const events = effect.reveals === 'nothing' ? this.trace : (writes.at(-1)?.events ?? this.trace)
+      events.push(...eventsOfMessage(node, effect.message))
+    } else if (effect.kind === 'decide') {
+      this.trace.push(eventOfDecision(node, effect))
+    }
+  }
+}
+
+/** The disk has this write, or one that came after it. */
+function isKept(operations: readonly StoreOperation[], recovered: RecoveredEpoch): boolean {
+  const isSame = (left: Bytes | undefined, right: Bytes): boolean => left !== undefined && bytesEqual(left, right)
+  if (operations.length === 0) return false
+  return operations.every((operation) => {
+    if (operation.op === 'meta') return isSame(recovered.meta.get(operation.key), operation.value)
+    if (operation.op === 'decidedThrough') return operation.index <= recovered.decidedThrough
+    if (operation.op !== 'slot') return false
+    const slot = recovered.window.find(({ index }) => index === operation.index)
+    return slot === undefined ? operation.index <= recovered.decidedThrough : isSame(slot.header, operation.header) && isSame(slot.entry, operation.entry)
+  })
+}
+
+interface Watch {
+  before(input: Input<PaxosMessage>): void
+  after(effects: readonly Effect<PaxosMessage>[]): void
+}
+
+class WatchedProtocol implements Protocol<PaxosMessage> {
+  readonly #core: Protocol<PaxosMessage>
+  readonly #watch: Watch
+
+  constructor(core: Protocol<PaxosMessage>, watch: Watch) {
+    this.#core = core
+    this.#watch = watch
+  }
+
+  step(input: Input<PaxosMessage>): readonly Effect<PaxosMessage>[] {
+    this.#watch.before(input)
+    const effects = this.#core.step(input)
+    this.#watch.after(effects)
+    return effects
+  }
+
+  /** The copy is not watched: only one of two futures is written down. */
+  fork(): Protocol<PaxosMessage> {
+    return this.#core.fork()
+  }
+
+  digest(rename?: (node: NodeId) => NodeId): string {
+    return this.#core.digest(rename)
+  }
+
+  get decidedHigh(): number {
+    return this.#core.decidedHigh
+  }
+
+  get codec(): Protocol<PaxosMessage>['codec'] {
+    return this.#core.codec
+  }
+}
