@@ -250,7 +250,7 @@ export class BasicPaxos implements Mode {
       if (round?.phase !== 'Accepting' || !sameBallot(round.ballot, ballot) || round.best === undefined) continue
       round.yes.add(from)
       if (!this.#core.options.quorums.phase2(round.yes)) continue
-      this.#core.learner.learn(index, round.best.entry, true)
+      this.#core.learner.learn(index, round.best.entry, { mustHold: true, chosenAt: ballot })
       this.#core.outbox.send(this.#core.outbox.others, { kind: 'chosen', ballot, index })
     }
   }
@@ -274,7 +274,7 @@ export class BasicPaxos implements Mode {
   #onChosen(from: NodeId, { ballot, index }: Extract<PaxosMessage, { kind: 'chosen' }>): void {
     const { learner, window } = this.#core
     const held = window.get(index)
-    if (held !== undefined && sameBallot(held.accepted, ballot)) learner.learn(index, held.entry)
+    if (held !== undefined && sameBallot(held.accepted, ballot)) learner.learn(index, held.entry, { chosenAt: ballot })
     else if (index === window.decidedThrough + 1) learner.chase(index, from)
     else this.#want(index)
   }

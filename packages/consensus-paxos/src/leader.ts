@@ -83,7 +83,7 @@ export class Leader {
       handOverAt: undefined,
     }
     this.#held.leading = leading
-    for (const { index, entry, decided } of reported.values()) if (decided) learner.learn(index, entry, true)
+    for (const { index, entry, decided } of reported.values()) if (decided) learner.learn(index, entry, { mustHold: true })
     while (leading.nextIndex <= high) {
       if (window.isDecided(leading.nextIndex)) leading.nextIndex++
       else this.#propose(leading, reported.get(leading.nextIndex)?.entry ?? options.noop, undefined)
@@ -122,7 +122,8 @@ export class Leader {
       const proposal = leading.proposals.get(index)
       if (proposal === undefined) continue
       proposal.votes.add(from)
-      if (this.#core.options.quorums.phase2(proposal.votes)) this.#core.learner.learn(index, proposal.entry, true)
+      if (this.#core.options.quorums.phase2(proposal.votes))
+        this.#core.learner.learn(index, proposal.entry, { mustHold: true, chosenAt: ballot })
     }
   }
 
@@ -142,7 +143,11 @@ export class Leader {
   onLearned(index: Index, entry: Bytes): void {
     const leading = this.#held.leading
     const proposal = leading?.proposals.get(index)
-    if (leading === undefined || proposal === undefined) return
+    if (leading === undefined) return
+    if (proposal === undefined) {
+      if (index >= leading.nextIndex) this.#stepDown('decided above what was proposed here')
+      return
+    }
     leading.proposals.delete(index)
     leading.proposedBytes -= proposal.entry.length
     if (index < leading.unsentFrom) leading.sentBytes -= proposal.entry.length

@@ -49,9 +49,16 @@ export class Learner {
     this.#clock = clock
   }
 
-  /** The entry is decided at the index. `mustHold`: there is room for it, whatever the bound says, because the caller has one of its own. */
-  learn(index: Index, entry: Bytes, mustHold = false): void {
-    this.#learnOne(index, entry, mustHold)
+  /**
+   * The entry is decided at the index. `mustHold`: there is room for it, whatever the bound says, because the caller has one
+   * of its own. `chosenAt`: the ballot it is known to be chosen at, where that is known.
+   */
+  learn(
+    index: Index,
+    entry: Bytes,
+    { mustHold = false, chosenAt }: { readonly mustHold?: boolean; readonly chosenAt?: Ballot } = {},
+  ): void {
+    this.#learnOne(index, entry, mustHold, chosenAt)
     this.#followCommit()
   }
 
@@ -118,11 +125,11 @@ export class Learner {
     for (let next = this.#window.decidedThrough + 1; next <= commit.index; next++) {
       const held = this.#window.get(next)
       if (held === undefined || !sameBallot(held.accepted, commit.ballot)) return
-      this.#learnOne(next, held.entry, true)
+      this.#learnOne(next, held.entry, true, commit.ballot)
     }
   }
 
-  #learnOne(index: Index, entry: Bytes, mustHold: boolean): void {
+  #learnOne(index: Index, entry: Bytes, mustHold: boolean, chosenAt: Ballot | undefined): void {
     const window = this.#window
     if (index <= window.decidedThrough) return
     const held = window.get(index)
@@ -133,7 +140,9 @@ export class Learner {
       )
       return
     }
-    const accepted = held !== undefined && held.accepted.round > 0 && bytesEqual(held.entry, entry)
+    // The row that is on the disk will do only when it was accepted at the very ballot at which it was chosen: then nothing else can be
+    // accepted over it, should this node forget that it is decided. One of a lower ballot could be overwritten by a late accept.
+    const accepted = held !== undefined && chosenAt !== undefined && sameBallot(held.accepted, chosenAt) && bytesEqual(held.entry, entry)
     if (!accepted && !mustHold && !window.hasRoom(index, entry.length)) return this.#outbox.trace('windowFull', { index })
     const slot = { promised: held?.promised ?? noBallot, accepted: accepted ? held.accepted : noBallot, decided: true, entry }
     const header = window.header(slot)

@@ -114,7 +114,7 @@ export class Paxos implements Protocol<PaxosMessage> {
   }
 
   get decidedHigh(): Index {
-    return this.#core.window.decidedHigh
+    return Math.max(this.#core.window.decidedHigh, this.#core.learner.knownThrough)
   }
 
   #handle(input: Input<PaxosMessage>): void {

@@ -170,14 +170,14 @@ test('bug 9: an accepted value is not learned from a commit under another ballot
   lab.sync()
   lab.inject('n3', 'n2', { kind: 'heartbeat', ballot: ballot(6, 'n3'), sequence: 1, commit: 1 })
   for (let turn = 0; turn < 10; turn++) lab.tick(25, ['n2'])
-  expect(lab.node('n2').running.decidedHigh).toBe(0)
+  expect(lab.node('n2').delivered).toBe(0)
   expect(lab.fetches).toEqual([{ by: 'n2', from: 1, to: 1, peer: 'n3' }])
   // Under the same ballot it is.
   lab.inject('n1', 'n3', { kind: 'accept', ballot: ballot(9, 'n1'), commit: 0, slots: [{ index: 1, entry: value('kept') }] })
   lab.inject('n1', 'n2', { kind: 'accept', ballot: ballot(9, 'n1'), commit: 0, slots: [{ index: 1, entry: value('kept') }] })
   lab.sync()
   lab.inject('n1', 'n3', { kind: 'heartbeat', ballot: ballot(9, 'n1'), sequence: 1, commit: 1 })
-  expect(lab.node('n3').running.decidedHigh).toBe(1)
+  expect(lab.node('n3').delivered).toBe(1)
 })
 
 test('bug 12: old answers keep no leader in office and confirm no read', () => {

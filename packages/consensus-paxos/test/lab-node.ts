@@ -1,4 +1,5 @@
 /** A core with the runtime's duties done by hand: a disk that can lose what was not synced, and sends that wait for it. */
+import { bytesEqual } from '@synod/codec'
 import type { Effect, Input, Protocol, ProtocolDefinition, Quorums } from '@synod/consensus'
 import type { PaxosMessage } from '@synod/consensus-paxos'
 import type { RecoveredEpoch, StoredSlot, StoreOperation } from '@synod/log'
@@ -45,6 +46,8 @@ export class LabNode {
   #tokens = new Map<number, number>()
   /** In order and durable here, since the last opening. */
   delivered = 0
+  /** In any boot. */
+  readonly #rowsDelivered = new Map<number, Uint8Array>()
   offers = new Map<number, string>()
   reads = new Map<number, Read>()
   role: Extract<Effect<PaxosMessage>, { kind: 'role' }> | undefined
@@ -140,13 +143,20 @@ export class LabNode {
   #apply(operations: readonly StoreOperation[]): void {
     for (const operation of operations) {
       if (operation.op === 'meta') this.meta.set(operation.key, operation.value)
-      else if (operation.op === 'slot') this.slots.set(operation.index, operation)
+      else if (operation.op === 'slot') this.#putRow(operation)
       else if (operation.op === 'decidedThrough') this.decidedThrough = Math.max(this.decidedThrough, operation.index)
       else throw new Error('Paxos truncates nothing')
     }
     for (let index = 1; index <= this.decidedThrough; index++)
       if (!this.slots.has(index)) throw new Error(`decidedThrough ${this.decidedThrough} over a hole at ${index}`)
     this.oracle.onDurable(this.id, operations)
+  }
+
+  /** What was delivered here stays in its row for ever, whatever a later boot knows of it: others read it back. */
+  #putRow(row: StoredSlot): void {
+    const before = this.#rowsDelivered.get(row.index)
+    if (before !== undefined && !bytesEqual(before, row.entry)) throw new Error(`${this.id} delivered index ${row.index} and overwrites it`)
+    this.slots.set(row.index, row)
   }
 
   #onEffect(effect: Effect<PaxosMessage>): void {
@@ -203,6 +213,7 @@ export class LabNode {
   #deliver(): void {
     while (this.#decided.has(this.delivered + 1) && (this.#tokens.get(this.delivered + 1) ?? 0) <= this.#durable) {
       this.delivered++
+      this.#rowsDelivered.set(this.delivered, this.slots.get(this.delivered)!.entry)
       this.#decided.delete(this.delivered)
     }
     this.oracle.deliveredHigh = Math.max(this.oracle.deliveredHigh, this.delivered)

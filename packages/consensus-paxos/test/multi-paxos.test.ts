@@ -257,3 +257,72 @@ test('a store that another build wrote is refused', () => {
   lab.node('n1').crash()
   expect(() => lab.node('n1').open()).toThrow(/version 9/)
 })
+
+const between =
+  (...ids: string[]) =>
+  ({ from, to }: { from: string; to: string }): boolean =>
+    ids.includes(from) && ids.includes(to)
+
+test('a leader that learns of decisions above what it proposed was deposed, and stops', () => {
+  const lab = new Lab({})
+  lab.elect('n1')
+  lab.flow()
+  lab.pool = []
+  for (let turn = 0; turn < 60; turn++) {
+    lab.tick(20, ['n2', 'n3'])
+    lab.flow(between('n2', 'n3'))
+  }
+  const next = ['n2', 'n3'].find((id) => lab.node(id).role?.role === 'leader')!
+  for (const entry of ['a', 'b', 'c']) {
+    lab.node(next).offer(value(entry))
+    lab.flow(between('n2', 'n3'))
+  }
+  lab.pool = []
+  expect(lab.node('n1').role?.role).toBe('leader')
+  for (const slot of lab.node(next).serve(1, 3)) lab.node('n1').step({ kind: 'learn', ...slot })
+  expect(lab.node('n1').role?.role).not.toBe('leader')
+  expect(lab.node('n1').offers.get(lab.node('n1').offer(value('x')))).toBe('refused')
+})
+
+test('a row that was delivered is never overwritten, though its node forgot that it was decided', () => {
+  const members = ['n1', 'n2', 'n3', 'n4', 'n5']
+  const lab = new Lab({}, members)
+  /** Nobody else stands. */
+  const leads = (leader: string, ...ids: string[]): void => {
+    lab.tick(3_000, ids)
+    for (let turn = 0; turn < 200 && lab.node(leader).role?.role !== 'leader'; turn++) {
+      lab.flow((packet) => between(...ids)(packet) && (!['preVote', 'prepare'].includes(packet.message.kind) || packet.from === leader))
+      lab.pool = []
+      lab.tick(20, ids)
+    }
+    expect(lab.node(leader).role?.role).toBe('leader')
+  }
+  lab.elect('n1')
+  lab.flow()
+  lab.pool = []
+  lab.node('n1').offer(value('v'))
+  lab.flow(({ message, to }) => message.kind === 'accept' && to === 'n5')
+  lab.pool = []
+  lab.node('n1').crash()
+  leads('n2', 'n2', 'n3', 'n4')
+  lab.flow(between('n2', 'n3', 'n4'))
+  lab.pool = []
+  lab.node('n2').offer(value('other'))
+  const late = lab.pool.filter(({ message, to }) => message.kind === 'accept' && to === 'n5')
+  expect(late).toHaveLength(1)
+  lab.pool = []
+  lab.node('n2').crash(0)
+  lab.node('n1').open()
+  leads('n3', 'n1', 'n3', 'n4')
+  lab.flow(between('n1', 'n3', 'n4'))
+  expect(name(lab.node('n3').slots.get(1)!.entry)).toBe('v')
+  for (const slot of lab.node('n3').serve(1, 1)) lab.node('n5').step({ kind: 'learn', ...slot })
+  lab.sync()
+  expect(lab.node('n5').delivered).toBe(1)
+  lab.node('n5').crash()
+  lab.node('n5').open()
+  lab.tick(20, ['n5'])
+  for (const packet of late) lab.deliver(packet)
+  lab.sync()
+  expect(name(lab.node('n5').slots.get(1)!.entry)).toBe('v')
+})

@@ -41,7 +41,7 @@ const servingMax = 4
 
 export class CatchUp {
   readonly #options: CatchUpOptions
-  readonly #counters = { fetchesSent: 0, fetchesServed: 0, entriesFetched: 0 }
+  readonly #counters = { fetchesSent: 0, fetchesServed: 0, fetchesFailed: 0, entriesFetched: 0 }
   #fetch: Fetch | undefined
   /** Tickets of the last two chunks: the next is asked for when the one before the last is durable. */
   #chunkTokens: [Token, Token] = [0, 0]
@@ -71,7 +71,7 @@ export class CatchUp {
 
   onTick(): void {
     const fetch = this.#fetch
-    if (fetch?.waiting === true && this.#options.scheduler.now() - fetch.askedAt > replyMs) this.#askAnother()
+    if (fetch?.waiting === true && this.#options.scheduler.now() - fetch.askedAt > replyMs * 2 ** fetch.fruitless) this.#askAnother()
   }
 
   onDurable(token: Token): void {
@@ -115,10 +115,14 @@ export class CatchUp {
 
   #onReply(from: NodeId, body: Bytes): void {
     const fetch = this.#fetch
-    if (fetch === undefined || from !== fetch.peer || !fetch.waiting) return
+    if (fetch === undefined) return
+    // An answer that comes late, when another peer was asked already, is as good as one that comes in time.
     const entries = readReply(body, fetch.from)
     if (entries === undefined) return
-    if (entries.length === 0) return this.#askAnother()
+    if (entries.length === 0) {
+      if (from === fetch.peer && fetch.waiting) this.#askAnother()
+      return
+    }
     fetch.fruitless = 0
     fetch.waiting = false
     fetch.from += entries.length
@@ -134,8 +138,8 @@ export class CatchUp {
     if (range === undefined || this.#serving >= servingMax || this.#closed) return
     this.#serving++
     this.#serve(from, range.from, range.to)
-      // A store that cannot be read answers nothing; the peer asks another.
-      .catch(() => undefined)
+      // A store that cannot be read, or has a hole, answers nothing; the peer asks another.
+      .catch(() => void this.#counters.fetchesFailed++)
       .finally(() => this.#serving--)
   }
 

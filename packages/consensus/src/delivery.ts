@@ -2,7 +2,7 @@
  * Decisions come in any order and twice; they leave in order and once, each when its own slot is durable here. The newest
  * are kept in memory, bounded by bytes; a reader that is further behind reads the store.
  */
-import type { DecidedEntry, Epoch, Index, LogStore, StoreOperation } from '@synod/log'
+import { StoreError, type DecidedEntry, type Epoch, type Index, type LogStore, type StoreOperation } from '@synod/log'
 import type { Token } from './protocol.ts'
 
 const recentBytesMax = 32 * 1024 * 1024
@@ -14,7 +14,7 @@ export class Delivery {
   readonly #epoch: Epoch
   /** Persisted, not yet known durable: index to its newest ticket. */
   readonly #tokens = new Map<Index, Token>()
-  /** Decided, but not yet in order or not yet durable. Bounded by the core's window. */
+  /** Decided, but not yet in order or not yet durable: as many as the store's outstanding writes, whose bytes are bounded there. */
   readonly #waiting = new Map<Index, DecidedEntry>()
   /** A contiguous run that ends at `#through`. */
   readonly #recent = new Map<Index, DecidedEntry>()
@@ -72,9 +72,6 @@ export class Delivery {
         continue
       }
       for await (const batch of this.batches(next, this.#through)) {
-        const first = batch[0]
-        if (first?.index !== next)
-          throw new Error(`index ${next} is decided and not in the store, ${first?.index} is: the store is damaged`)
         next += batch.length
         yield batch
         if (this.#closed) return
@@ -96,10 +93,13 @@ export class Delivery {
       const [oldest = this.#through + 1] = this.#recent.keys()
       const before = next
       for await (const batch of this.#store.read(this.#epoch, next, Math.min(last, oldest - 1))) {
-        next += batch.length
+        for (const { index } of batch) {
+          if (index !== next) throw missing(next)
+          next++
+        }
         yield batch
       }
-      if (next === before) throw new Error(`index ${next} is decided and not in the store: the store is damaged`)
+      if (next === before) throw missing(next)
     }
   }
 
@@ -119,4 +119,11 @@ export class Delivery {
     }
     return batch
   }
+}
+
+function missing(index: Index): StoreError {
+  return new StoreError(
+    'missing',
+    `index ${index} is decided and is not in this node's store: it is damaged, restore it or replace the node`,
+  )
 }

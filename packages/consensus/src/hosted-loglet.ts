@@ -40,6 +40,8 @@ export class HostedLoglet<M> implements Loglet {
   readonly #barriers = new Map<number, { readonly resolve: (index: Index) => void; readonly reject: (error: Error) => void }>()
   readonly #listeners: (() => void)[] = []
   readonly #counters = { persists: 0, writes: 0, messagesIn: 0, malformed: 0, elections: 0 }
+  /** How often the core told of each kind of event. */
+  readonly #traced = new Map<string, number>()
   #operations: StoreOperation[] = []
   #lastToken: Token = 0
   #durableToken: Token = 0
@@ -47,6 +49,8 @@ export class HostedLoglet<M> implements Loglet {
   #nextId = 0
   #role: Omit<LogletStatus, 'decidedHigh'> = { role: 'follower', available: false }
   #cancelTick: () => void = () => {}
+  /** Who waits in `stepDown`. */
+  #onNewLeader: () => void = () => {}
   #outstanding = new Set<Promise<void>>()
   #closed = false
 
@@ -77,7 +81,8 @@ export class HostedLoglet<M> implements Loglet {
       lastToken: () => this.#lastToken,
     })
     options.network.on(messageChannel, (from, body) => this.#onMessages(from, body))
-    this.#tick()
+    // Not at once: whoever opens this is still being built itself.
+    options.scheduler.defer(() => this.#tick())
   }
 
   offer(entry: Bytes): Promise<'offered' | 'refused' | 'abandoned'> {
@@ -115,11 +120,10 @@ export class HostedLoglet<M> implements Loglet {
     if (this.#closed || this.#role.leader !== self) return
     await new Promise<void>((resolve) => {
       const cancel = scheduler.at(scheduler.now() + stepDownMs, resolve)
-      this.onStatus(() => {
-        if (this.#role.leader === self || this.#role.leader === undefined) return
+      this.#onNewLeader = () => {
         cancel()
         resolve()
-      })
+      }
       this.#step({ kind: 'stepDown' })
     })
   }
@@ -129,6 +133,7 @@ export class HostedLoglet<M> implements Loglet {
       ...this.#counters,
       ...this.#outbox.counters(),
       ...this.#catchUp.counters(),
+      ...Object.fromEntries([...this.#traced].map(([event, count]) => [`core_${event}`, count])),
       offers: this.#offers.size,
       barriers: this.#barriers.size,
     }
@@ -152,6 +157,7 @@ export class HostedLoglet<M> implements Loglet {
   }
 
   #tick(): void {
+    if (this.#closed) return
     const { scheduler } = this.#options
     this.#step({ kind: 'tick', now: scheduler.now() })
     this.#catchUp.onTick()
@@ -214,12 +220,14 @@ export class HostedLoglet<M> implements Loglet {
       case 'role':
         if (effect.role === 'candidate') this.#counters.elections++
         this.#role = { role: effect.role, available: effect.available, ...(effect.leader === undefined ? {} : { leader: effect.leader }) }
+        if (effect.leader !== undefined && effect.leader !== this.#options.self) this.#onNewLeader()
         for (const listener of this.#listeners) listener()
         return
       case 'fetch':
         this.#catchUp.fetch(effect.from, effect.to, effect.peer)
         return
       case 'trace':
+        this.#traced.set(effect.event, (this.#traced.get(effect.event) ?? 0) + 1)
         return
     }
   }

@@ -29,7 +29,7 @@ export class Outbox {
     this.#held.push({ to, message, after })
   }
 
-  /** What waits is bounded by what the core may have in flight: it emits nothing new for slots beyond its window. */
+  /** What waits reveals writes that are outstanding, and those are bounded by the store. */
   release(durable: Token): void {
     if (this.#held.length === 0) return
     const batches = new Map<NodeId, { messages: Bytes[]; bytes: number }>()

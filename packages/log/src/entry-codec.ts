@@ -9,7 +9,7 @@ import type { Entry } from './entry.ts'
 import type { Envelope } from './envelope.ts'
 
 const version = 1
-const principalBytesMax = 256
+export const principalBytesMax = 256
 const envelopeBytesMin = 1 + 8 + 8 + 8 + 4 + 4 + 4
 
 export const noopEntry: Bytes = new Uint8Array([version, 0])

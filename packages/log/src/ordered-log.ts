@@ -43,7 +43,7 @@ export interface OrderedLog<O> {
   propose(command: Envelope, options?: { readonly signal?: AbortSignal }): Promise<Outcome<O>>
   /** Opens a session: the answer's slot is its id. Resolves always. */
   openSession(options?: { readonly signal?: AbortSignal }): Promise<Outcome<undefined>>
-  /** A linearization point, applied here when it resolves. Rejects with a LogError `unavailable` or `aborted`. */
+  /** A linearization point, applied here when it resolves. Rejects with a LogError `unavailable`, `busy` or `aborted`. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Slot>
   /** Applied entries, ascending, without a gap, each once, up to what is applied when the reader gets there; then it ends. */
   entries(from: Slot, to?: Slot): AsyncIterable<{ readonly slot: Slot; readonly entry: Entry; readonly bytes: Bytes }>
@@ -58,7 +58,7 @@ export interface OrderedLog<O> {
 }
 
 export class LogError extends Error {
-  readonly code: 'unavailable' | 'aborted' | 'closed' | 'wrong_cluster' | 'invalid_configuration'
+  readonly code: 'unavailable' | 'busy' | 'aborted' | 'closed' | 'wrong_cluster' | 'invalid_configuration'
   constructor(code: LogError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'LogError'

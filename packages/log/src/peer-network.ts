@@ -192,8 +192,11 @@ export class PeerNetwork {
     const body = reader.raw(reader.remaining)
     let assembly = peer.assembly.get(message)
     if (assembly === undefined) {
-      assembly = { channel, parts: Array.from({ length: parts }, () => undefined), missing: parts, bytes: 0 }
+      // What it costs to wait for many parts counts too, not only what came of them.
+      const bytes = parts * 8 + 64
+      assembly = { channel, parts: Array.from({ length: parts }, () => undefined), missing: parts, bytes }
       peer.assembly.set(message, assembly)
+      peer.assemblyBytes += bytes
     }
     if (assembly.channel !== channel || assembly.parts.length !== parts) throw new MalformedError('parts of one message that disagree')
     if (assembly.parts[part] !== undefined) return undefined

@@ -49,7 +49,8 @@ export class Proposals<O> {
     const { batchBytesMax, pendingBytesMax, pendingCommandsMax } = this.#limits
     if (this.#closed) return Promise.resolve({ fate: 'never', why: 'notServing' })
     if (bytes > batchBytesMax) return Promise.resolve({ fate: 'never', why: 'tooLarge' })
-    if (this.#open >= pendingCommandsMax || this.#openBytes + bytes > pendingBytesMax) {
+    // Those that were given up stay in the queue until their turn.
+    if (Math.max(this.#open, this.#queue.length) >= pendingCommandsMax || this.#openBytes + bytes > pendingBytesMax) {
       this.#counters.busy++
       return Promise.resolve({ fate: 'never', why: 'busy' })
     }

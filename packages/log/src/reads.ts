@@ -19,23 +19,32 @@ export class Reads {
   /** Why a read should not wait any longer for a quorum; undefined while it may. */
   readonly #hopeless: () => string | undefined
   readonly #scheduler: Scheduler
+  readonly #readsMax: number
   #arrived: Read[] = []
+  #waiting = 0
   #underWay = false
   readonly #counters = { barriers: 0, reads: 0 }
 
-  constructor(scheduler: Scheduler, barrier: () => Promise<Index>, hopeless: () => string | undefined) {
+  constructor(scheduler: Scheduler, barrier: () => Promise<Index>, hopeless: () => string | undefined, readsMax: number) {
     this.#scheduler = scheduler
     this.#barrier = barrier
     this.#hopeless = hopeless
+    this.#readsMax = readsMax
   }
 
-  /** Rejects with a LogError: `aborted`, or `unavailable` once waiting for a quorum has become hopeless. */
-  read(signal: AbortSignal | undefined): Promise<Index> {
+  /** Rejects with a LogError: `busy`, `aborted`, or `unavailable` once waiting for a quorum has become hopeless. */
+  async read(signal: AbortSignal | undefined): Promise<Index> {
+    if (this.#waiting >= this.#readsMax) throw new LogError('busy', `${this.#readsMax} reads wait for a quorum here: try again in a moment`)
     this.#counters.reads++
-    return new Promise((resolve, reject) => {
-      this.#arrived.push({ signal, resolve, reject })
-      if (!this.#underWay) this.#begin((run) => this.#scheduler.defer(run))
-    })
+    this.#waiting++
+    try {
+      return await new Promise<Index>((resolve, reject) => {
+        this.#arrived.push({ signal, resolve, reject })
+        if (!this.#underWay) this.#begin((run) => this.#scheduler.defer(run))
+      })
+    } finally {
+      this.#waiting--
+    }
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -63,7 +72,7 @@ export class Reads {
       failed = true
       const why = this.#hopeless()
       if (why !== undefined) for (const read of reads) read.reject(new LogError('unavailable', why, { cause: error }))
-      else this.#arrived.unshift(...reads)
+      else this.#arrived = reads.concat(this.#arrived)
     }
     if (this.#arrived.length === 0) this.#underWay = false
     else this.#begin((run) => (failed ? void this.#scheduler.at(this.#scheduler.now() + retryMs, run) : this.#scheduler.defer(run)))

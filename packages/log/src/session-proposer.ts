@@ -38,7 +38,9 @@ export class SessionProposer<O> {
 
   /** Resolves always, as `OrderedLog.propose` does. */
   async propose(command: SessionCommand, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
-    const session = await this.#open(options.signal)
+    this.#session ??= this.#openNew()
+    const opening = this.#session
+    const session = (await raceSignal(opening, options.signal)) ?? { fate: 'never', why: 'notServing' }
     if ('fate' in session) return session
     const sequence = session.next++
     session.open.add(sequence)
@@ -47,15 +49,9 @@ export class SessionProposer<O> {
     // A sequence of unknown fate stays open: its answer must not be forgotten while nobody has it. Nobody will ask
     // again through this proposer though, so it is let go; the log refuses to execute it below the floor.
     session.open.delete(sequence)
-    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') this.#session = undefined
+    // Another command may have opened a new one meanwhile.
+    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired' && this.#session === opening) this.#session = undefined
     return outcome
-  }
-
-  async #open(signal: AbortSignal | undefined): Promise<Session | Refused> {
-    this.#session ??= this.#openNew()
-    const session = await raceSignal(this.#session, signal)
-    if (session === undefined) return { fate: 'never', why: 'notServing' }
-    return session
   }
 
   async #openNew(): Promise<Session | Refused> {

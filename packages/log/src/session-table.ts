@@ -27,12 +27,15 @@ export type Verdict<O> =
 export interface SessionTableLimits {
   readonly sessionsMax: number
   readonly sessionAnswersMax: number
+  readonly answersMax: number
 }
 
 export class SessionTable<O> {
   readonly #limits: SessionTableLimits
   /** In the order of last use: the first is the one to go. */
   readonly #sessions = new Map<Slot, Session<O>>()
+  /** Of all sessions together. */
+  #answers = 0
 
   constructor(limits: SessionTableLimits) {
     this.#limits = limits
@@ -45,10 +48,7 @@ export class SessionTable<O> {
   /** The slot of the opening command is the session's id. */
   open(id: Slot): void {
     this.#sessions.set(id, { floor: 1, answers: new Map() })
-    for (const oldest of this.#sessions.keys()) {
-      if (this.#sessions.size <= this.#limits.sessionsMax) break
-      this.#sessions.delete(oldest)
-    }
+    this.#evict()
   }
 
   /** Marks the session as used and forgets what its client has. */
@@ -63,6 +63,7 @@ export class SessionTable<O> {
       for (const known of session.answers.keys()) {
         if (known >= floor) break
         session.answers.delete(known)
+        this.#answers--
       }
     }
     const answer = session.answers.get(sequence)
@@ -74,11 +75,14 @@ export class SessionTable<O> {
     const session = this.#sessions.get(id)
     if (session === undefined) throw new Error(`session ${id} recorded before it was judged`)
     session.answers.set(sequence, answer)
+    this.#answers++
     for (const oldest of session.answers.keys()) {
       if (session.answers.size <= this.#limits.sessionAnswersMax) break
       session.answers.delete(oldest)
       session.floor = Math.max(session.floor, oldest + 1)
+      this.#answers--
     }
+    this.#evict()
   }
 
   encode(writer: ByteWriter, encodeOutput: (output: O) => Bytes): void {
@@ -97,8 +101,19 @@ export class SessionTable<O> {
       for (let answers = reader.count(20); answers > 0; answers--) {
         const sequence = reader.u53()
         session.answers.set(sequence, { slot: reader.u53(), output: decodeOutput(reader.bytes()) })
+        this.#answers++
       }
       this.#sessions.set(id, session)
+    }
+  }
+
+  /** The one just used stays, whatever it holds: it has a bound of its own. */
+  #evict(): void {
+    const { sessionsMax, answersMax } = this.#limits
+    for (const [oldest, { answers }] of this.#sessions) {
+      if (this.#sessions.size === 1 || (this.#sessions.size <= sessionsMax && this.#answers <= answersMax)) return
+      this.#sessions.delete(oldest)
+      this.#answers -= answers.size
     }
   }
 }

@@ -13,10 +13,17 @@ export interface VirtualLogLimits {
   /** Commands waiting in this node for a slot; beyond, `busy`. */
   readonly pendingCommandsMax: number
   readonly pendingBytesMax: number
-  /** Sessions remembered; beyond, the least recently used by log index goes. */
+  /** Linearizable reads waiting in this node; beyond, `busy`. */
+  readonly readsMax: number
+  /**
+   * Sessions remembered; beyond, the least recently used by log index goes. The bounds on sessions change verdicts, so they
+   * are the same on every node and never change: the log saves them, and refuses to open with others.
+   */
   readonly sessionsMax: number
-  /** Answers remembered per session; beyond, the oldest goes and its sequence is refused. */
+  /** Answers remembered per session; beyond, the oldest goes and its sequence is refused. More than may be pending in a node. */
   readonly sessionAnswersMax: number
+  /** Answers remembered in all; beyond, the least recently used sessions go. */
+  readonly answersMax: number
   /** Slots and bytes between two saves of the session table: how much is read again at a start. */
   readonly saveSlotsMax: number
   readonly saveBytesMax: number

@@ -10,7 +10,7 @@ import { ByteWriter, bytesToHex, type Bytes } from '@synod/codec'
 import type { NodeId, Scheduler } from '@synod/transport'
 import type { Configuration, Genesis } from './configuration.ts'
 import { nextHash } from './chain-hash.ts'
-import { decodeEntry } from './entry-codec.ts'
+import { decodeEntry, principalBytesMax } from './entry-codec.ts'
 import type { Entry } from './entry.ts'
 import type { Envelope } from './envelope.ts'
 import { LogState } from './log-state.ts'
@@ -32,6 +32,8 @@ const graceMs = 3000
 /** Slots between what is known decided and what is applied, above which a node calls itself behind. */
 const behindSlots = 256
 const stateKey = 'log'
+/** Applying yields to frames and timers after about this long. */
+const turnMs = 10
 
 /**
  * Opens the store, the machine and the loglet that the configuration names, and begins to apply. Closing the log closes
@@ -126,13 +128,15 @@ class VirtualLog<O> implements OrderedLog<O> {
       assemblyBytesMax: limits.assemblyBytesMax,
       onDoppelganger: fail,
     })
-    const empty: RecoveredEpoch = { epoch, meta: new Map(), decidedThrough: 0, window: [] }
     this.#loglet = factory.open({
       self: options.self,
       configuration: genesis.configuration,
       store: options.store,
       boot: recovered.boot,
-      recovered: recovered.epochs.find((known) => known.epoch === epoch) ?? empty,
+      recovered: decidedAtLeast(
+        recovered.epochs.find((known) => known.epoch === epoch) ?? { epoch, meta: new Map(), decidedThrough: 0, window: [] },
+        options.machine.flushed(),
+      ),
       network: this.#network,
       scheduler: options.scheduler,
       seed: options.nonce,
@@ -144,6 +148,7 @@ class VirtualLog<O> implements OrderedLog<O> {
       options.scheduler,
       () => this.#loglet.barrier(),
       () => this.#refusal(),
+      limits.readsMax,
     )
     this.#loglet.onStatus(() => this.#onLogletStatus())
     this.#onLogletStatus()
@@ -152,6 +157,7 @@ class VirtualLog<O> implements OrderedLog<O> {
 
   propose(command: Envelope, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
     if (command.session === 0) throw new RangeError('session 0 is for openings: call openSession')
+    if (Buffer.byteLength(command.principal) > principalBytesMax) throw new RangeError(`a principal has at most ${principalBytesMax} bytes`)
     if (this.#refusal() !== undefined) return Promise.resolve({ fate: 'never', why: 'notServing' })
     if (!this.#machine.accepting()) return Promise.resolve({ fate: 'never', why: 'busy' })
     // Only an opening is answered with nothing, and it has session 0.
@@ -202,7 +208,8 @@ class VirtualLog<O> implements OrderedLog<O> {
     }
     if (this.#failure !== undefined) return { ...known, state: 'stopped', why: this.#failure.message }
     if (this.#closing !== undefined) return { ...known, state: 'stopped', why: 'it is shutting down' }
-    if (!available) return { ...known, state: 'unavailable', why: 'no quorum of the cluster answers this node' }
+    if (!available && this.#scheduler.now() - this.#unavailableSince >= graceMs)
+      return { ...known, state: 'unavailable', why: 'no quorum of the cluster answers this node' }
     if (decided - applied > behindSlots)
       return { ...known, state: 'catchingUp', why: `${decided - applied} slots are still to be applied here` }
     return { ...known, state: 'serving' }
@@ -242,12 +249,10 @@ class VirtualLog<O> implements OrderedLog<O> {
     await this.#store.close()
   }
 
-  /** Why a command or a read should not even be tried now; undefined when it may be, or when an election may end soon. */
+  /** Why a command or a read should not even be tried now; undefined when it may be. */
   #refusal(): string | undefined {
     const { state, why } = this.status()
-    if (state === 'serving') return undefined
-    if (state === 'unavailable' && this.#scheduler.now() - this.#unavailableSince < graceMs) return undefined
-    return why ?? state
+    return state === 'serving' ? undefined : (why ?? state)
   }
 
   #onLogletStatus(): void {
@@ -259,6 +264,7 @@ class VirtualLog<O> implements OrderedLog<O> {
 
   async #applyAll(): Promise<void> {
     await this.#replay()
+    let turnBegan = this.#scheduler.now()
     for await (const batch of this.#loglet.decided(this.#state.slot + 1)) {
       const slots = batch.map((decided) => ({ decided, entry: decodeEntry(decided.entry) }))
       const wait = this.#machine.prefetch(slots.flatMap(({ entry }) => (entry.kind === 'commands' ? entry.commands : [])))
@@ -266,6 +272,10 @@ class VirtualLog<O> implements OrderedLog<O> {
       for (const { decided, entry } of slots) this.#applySlot(decided, entry)
       this.#waiters.advance(this.#state.slot)
       this.#saveWhenDue()
+      if (this.#scheduler.now() - turnBegan < turnMs) continue
+      // Far behind, this loop always finds more: frames and timers get their turn between batches.
+      await new Promise<void>((resolve) => this.#scheduler.defer(resolve))
+      turnBegan = this.#scheduler.now()
     }
   }
 
@@ -366,9 +376,16 @@ class VirtualLog<O> implements OrderedLog<O> {
     this.#failure = error
     this.#proposals.close()
     this.#waiters.close(new LogError('closed', `the log has stopped: ${error.message}`))
+    void this.#loglet.close()
     for (const listener of this.#listeners) listener()
     this.#options.onFailure(error)
   }
+}
+
+/** What the machine flushed was applied, hence decided, whatever the store's own mark says: it may lag behind by a moment. */
+function decidedAtLeast(recovered: RecoveredEpoch, flushed: Slot): RecoveredEpoch {
+  if (recovered.decidedThrough >= flushed) return recovered
+  return { ...recovered, decidedThrough: flushed, window: recovered.window.filter(({ index }) => index > flushed) }
 }
 
 function missing(node: NodeId, from: Slot, to: Slot): StoreError {

@@ -15,7 +15,7 @@ describe('sessions', () => {
   it('never execute one identity twice, and every node decides alike, restarted or not', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(proposal, { maxLength: 60 }), fc.nat(60), async (proposals, restartAt) => {
-        const limits = { sessionsMax: 3, sessionAnswersMax: 2, saveSlotsMax: 4 }
+        const limits = { sessionsMax: 3, sessionAnswersMax: 2, answersMax: 5, saveSlotsMax: 4 }
         const sequencer = new Sequencer()
         for (let opening = 1; opening <= 4; opening++) sequencer.decide(slotOf({ session: 0, sequence: 1, floor: 1 }, `open ${opening}`))
         for (const one of proposals) sequencer.decide(slotOf(one, `${one.session}/${one.sequence}`))

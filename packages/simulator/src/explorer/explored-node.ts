@@ -4,7 +4,8 @@
  * writes emitted before it, a restart gets what is durable and nothing else.
  *
  * Time stands still, but for `stand`; so does nobody count silence, and what is sent again for lack of an answer is the
- * duplicate that the pool has anyway. Statuses, pre-votes, heartbeats, forwarded offers and reads are left out of the network: a
+ * duplicate that the pool has anyway. So what a core remembers of times, and the state of its generator, from which only times are
+ * drawn, tells no two nodes apart: `stand` is longer than all of them. Statuses, pre-votes, heartbeats, forwarded offers and reads are left out of the network: a
  * starting node is told that the others are there, and one that stands is told yes by pre-vote, which promises nothing.
  */
 import { bytesEqual, bytesToHex, type Bytes } from '@synod/codec'
@@ -64,6 +65,9 @@ export const noop: Bytes = new TextEncoder().encode('noop')
 export const entryOf = (value: number): Bytes => new TextEncoder().encode(`v${value}`)
 /** Longer than every time-out that a waiting round draws, and far below those that the explored settings switch off. */
 const standMs = 400_000
+/** Numbers in a digest that are times, or the generator's state. A core that names one otherwise shows: the exploration does not end. */
+const times = /\b(?:\w+At|at|now|until|timeoutMs|stuckSince|quietSince|state):-?\d[\d.e+-]*/g
+const timesAndRounds = new RegExp(`${times.source}|\\b(?:highestRound|lost):\\d+`, 'g')
 
 export class ExploredNode {
   readonly id: NodeId
@@ -78,7 +82,7 @@ export class ExploredNode {
   readonly offers: number
   /** The highest value that it was ever offered. */
   readonly valueHigh: number
-  /** It asked its runtime for decisions up to here. */
+  /** It asked its runtime for decisions up to here; with a leader only, since else they come in the same step. */
   readonly fetchTo: Index
   /** What it knows decided, in this life or from its disk, as hexadecimal. */
   readonly decided: ReadonlyMap<Index, string>
@@ -132,9 +136,22 @@ export class ExploredNode {
     return stepping.finish()
   }
 
-  /** Equal for nodes that will behave alike for ever. */
-  text(rename: (node: NodeId) => NodeId = (node) => node): string {
+  /** It knows the decision of every slot that is explored, on disk too. */
+  get isDone(): boolean {
+    if (this.#writes.length > 0) return false
+    for (let index = 1; index <= this.#setting.slots; index++) if (!this.decided.has(index) || this.acceptor(index) !== undefined) return false
+    return true
+  }
+
+  /**
+   * Equal for nodes that will behave alike for ever. `isSpent`: it will not begin a round any more, so that the numbers of rounds
+   * that it has seen and lost are of no use to it.
+   */
+  text(isSpent: boolean, rename: (node: NodeId) => NodeId = (node) => node): string {
     const { members } = this.#setting.quorums
+    const decided = [...this.decided].map(([index, value]) => `${index}=${value}`).toSorted().join()
+    // Without a leader such a node says that it is ahead and nothing else, whatever it did before.
+    if (this.#setting.definition.mode === 'basic' && this.isDone) return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : this.valueHigh} done ${decided}`
     const nameBallot = (ballot: Ballot): string => (ballot.round === 0 ? '-' : ballotText({ ...ballot, node: rename(ballot.node) }))
     const slotText = ({ index, header, entry }: StoredSlot): string => {
       const { promised, accepted, decided } = decodeSlotHeader(header, members)
@@ -144,12 +161,12 @@ export class ExploredNode {
       operation.op === 'slot' ? slotText(operation) : operation.op === 'meta' ? `${operation.key}=${bytesToHex(operation.value)}` : `${operation.op} ${operation.index}`
     const sentText = ({ to, message }: Sent): string => `${to.map(rename).join('+')} ${bytesToHex(this.core.codec.encode(message))}`
     return [
-      `${rename(this.id)} ${this.boot} ${this.#now} ${this.isLeader} ${this.offers} ${this.valueHigh} ${this.fetchTo}`,
-      [...this.decided].map(([index, value]) => `${index}=${value}`).toSorted().join(),
+      `${rename(this.id)} ${this.boot} ${this.isLeader} ${isSpent ? 'spent' : `${this.offers} ${this.valueHigh}`} ${this.fetchTo}`,
+      decided,
       `${this.#disk.decidedThrough} ${[...this.#disk.meta].map(([key, value]) => `${key}=${bytesToHex(value)}`).toSorted().join()}`,
       [...this.#disk.slots.values()].map(slotText).toSorted().join(),
       this.#writes.map(({ token, operations, waiting }) => `${token} ${operations.map(operationText).join('+')} > ${waiting.map(sentText).join(', ')}`).join('; '),
-      this.core.digest(rename),
+      this.core.digest(rename).replaceAll(isSpent ? timesAndRounds : times, ''),
     ].join('\n')
   }
 }
@@ -221,7 +238,7 @@ class Stepping {
         this.#sync()
         break
       case 'learn':
-        this.#step({ kind: 'learn', index: input.index, header: new Uint8Array(0), entry: Uint8Array.fromHex(input.value) })
+        this.#step({ kind: 'learn', index: input.index, header: new Uint8Array(0), entry: new Uint8Array(Buffer.from(input.value, 'hex')) })
         break
       case 'restart':
         throw new Error('a restart is not a step of a core')
@@ -309,6 +326,7 @@ class Stepping {
         draft.isLeader = effect.role === 'leader'
         return
       case 'fetch':
+        if (this.#setting.definition.mode === 'basic') return
         draft.fetchTo = Math.max(draft.fetchTo, Math.min(effect.to, this.#setting.slots))
         return
       case 'settle':

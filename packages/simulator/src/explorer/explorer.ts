@@ -5,7 +5,8 @@
  *
  * Messages: a pool that only grows (loss, duplication, reordering, any delay). Answers that reveal no promise, that is refusals
  * and decisions of a node that knows one, are delivered at once or lost: they can be provoked again at any later time by
- * delivering the request again, so a late one adds nothing but an older number. A crash and the restart are one step: a node
+ * delivering the request again, so a late one adds nothing but an older number. Without a leader a node that is told that a slot is
+ * decided fetches the decision in the same step: that it cannot is as if it had not been told, but that it tries less. A crash and the restart are one step: a node
  * that is down is one that gets nothing. Values are alike to the core, so the first one offered is v1, the next new one v2; nodes
  * are not, since ballots are ordered by node, but those that never propose are: of states that differ only by exchanging them one is kept.
  */
@@ -13,6 +14,7 @@ import { hash } from 'node:crypto'
 import { bySize, majority, type Quorums } from '@synod/consensus'
 import { protocol as paxos, type PaxosMessage } from '@synod/consensus-paxos'
 import type { NodeId } from '@synod/transport'
+import { valueText } from '../specification/event-text.ts'
 import type { SpecificationEvent } from '../specification/specification-event.ts'
 import type { Bounds } from './bounds.ts'
 import { ExploredNode, type NodeSetting, type Sent } from './explored-node.ts'
@@ -52,21 +54,23 @@ interface Transition {
   readonly sent: readonly Sent[]
   /** Answers that are delivered at once or lost: to whom, and what. */
   readonly answers: readonly { readonly to: number; readonly input: number }[]
+  /** It was told that this slot is decided, and what it is not: its runtime fetches it at once. */
+  readonly misses: number | undefined
   readonly isBeyond: boolean
   readonly broken: string | undefined
 }
 
 interface Known {
   readonly node: ExploredNode
+  /** It begins no more rounds, since all that are allowed were begun. */
+  readonly isSpent: boolean
+  /** The number of the same node when it is spent. */
+  spent: number | undefined
   readonly transitions: (Transition | undefined)[]
 }
 
-interface Action {
-  readonly node: number
-  readonly input: number
-  /** Which of the answers is delivered; -1: none. */
-  readonly answer: number
-}
+/** One step of a state: of one node, or of several where an answer or a fetched decision comes at once. */
+type Action = readonly { readonly node: number; readonly input: number }[]
 
 export interface Progress {
   readonly states: number
@@ -94,7 +98,7 @@ class Search {
   readonly #inputs: NodeInput[] = []
   readonly #inputNumbers = new Map<string, number>()
   readonly #actions: Action[] = []
-  readonly #actionNumbers = new Map<number, number>()
+  readonly #actionNumbers = new Map<string, number>()
   readonly #poolList: Pool[] = []
   /** By pool: pairs of node and input. */
   readonly #deliveries: (Int32Array | undefined)[] = []
@@ -112,7 +116,7 @@ class Search {
     const setting: NodeSetting = { definition: paxos(coreOptions(bounds)), quorums: this.#quorums, slots: bounds.slots, isApart: bounds.isApart }
     this.#refinement = new Refinement(bounds, this.#quorums, this.#pools)
     this.#table = new StateTable(bounds.nodes + 1)
-    this.#initial = Int32Array.from([...this.#members.map((id) => this.#node(ExploredNode.first(setting, id))), this.#pools.empty.id])
+    this.#initial = Int32Array.from([...this.#members.map((id) => this.#node(ExploredNode.first(setting, id), false)), this.#pools.empty.id])
     this.#poolList[this.#pools.empty.id] = this.#pools.empty
   }
 
@@ -133,7 +137,7 @@ class Search {
       this.#expand(at, state)
       if (at % reportStates === 0) this.#onProgress({ states: this.#table.size, open: this.#table.size - at, depth, seconds: seconds() })
     }
-    const violation = this.#violation
+    const violation = this.#violation;(globalThis as any).__known = this.#known
     return {
       states: this.#table.size,
       depth,
@@ -165,7 +169,7 @@ class Search {
       if (isApart && known.hasWrites) this.#take(number, state, pool, node, this.#input({ kind: 'sync' }))
       if (restarts < crashes) this.#take(number, state, pool, node, this.#input({ kind: 'restart' }))
       for (const input of this.#fetched(state, known)) this.#take(number, state, pool, node, input)
-      if (node >= proposers) continue
+      if (node >= proposers || this.#known[state[node]!]!.isSpent) continue
       if (this.#mayStand(known)) this.#take(number, state, pool, node, this.#input({ kind: 'stand' }))
       if (!this.#mayOffer(known)) continue
       for (let value = 1; value <= Math.min(valueHigh + 1, this.#bounds.values); value++) this.#take(number, state, pool, node, this.#input({ kind: 'offer', value }))
@@ -185,13 +189,8 @@ class Search {
   #fetched(state: Int32Array, node: ExploredNode): number[] {
     const inputs: number[] = []
     for (let index = 1; index <= node.fetchTo; index++) {
-      if (node.decided.has(index)) continue
-      for (let peer = 0; peer < this.#bounds.nodes; peer++) {
-        const value = this.#known[state[peer]!]!.node.decided.get(index)
-        if (value === undefined) continue
-        inputs.push(this.#input({ kind: 'learn', index, value }))
-        break
-      }
+      const value = node.decided.has(index) ? undefined : this.#decisionOf(state, index)
+      if (value !== undefined) inputs.push(this.#input({ kind: 'learn', index, value }))
     }
     return inputs
   }
@@ -200,45 +199,64 @@ class Search {
     const taken = this.#transition(state[node]!, input)
     const isNothing = taken.to === state[node] && taken.batch === 0
     if (isNothing && taken.answers.length === 0 && taken.broken === undefined) return
-    const opens = this.#inputs[input]!.kind === 'stand'
-    const after = this.#pools.add(pool, taken.batch)
     // Time passes only where that begins a round.
-    if (opens && after.ballotCount === pool.ballotCount) return
+    if (this.#inputs[input]!.kind === 'stand' && this.#pools.add(pool, taken.batch).ballotCount === pool.ballotCount) return
+    if (!isNothing) this.#reach(number, state, pool, [{ node, input }])
+    for (const { to, input: answer } of taken.answers) {
+      if (!this.#isDead(this.#known[state[to]!]!, answer)) this.#reach(number, state, pool, [{ node, input }, { node: to, input: answer }])
+    }
+  }
+
+  /** A refusal makes a node give its round up, and if it begins no other, that is as if nothing reached the round any more. */
+  #isDead(known: Known, input: number): boolean {
+    const to = this.#inputs[input]!
+    return known.isSpent && to.kind === 'message' && to.message.kind === 'nack'
+  }
+
+  #reach(from: number, state: Int32Array, before: Pool, action: Action): void {
+    if (this.#violation !== undefined) return
     const next = state.slice()
-    next[node] = taken.to
-    if (!isNothing) this.#reach(number, pool, next, [taken], after, { node, input, answer: -1 })
-    for (const [answer, { to, input: answered }] of taken.answers.entries()) {
-      const heard = this.#transition(next[to]!, answered)
-      if (heard.to === next[to] && heard.batch === 0) continue
-      const both = next.slice()
-      both[to] = heard.to
-      this.#reach(number, pool, both, [taken, heard], this.#pools.add(after, heard.batch), { node, input, answer })
+    const taken: Transition[] = []
+    const whole = [...action]
+    let pool = before
+    let what: string | undefined
+    for (let at = 0; at < whole.length; at++) {
+      const { node, input } = whole[at]!
+      const step = this.#transition(next[node]!, input)
+      taken.push(step)
+      const after = this.#pools.add(pool, step.batch)
+      if (after.ballotCount > this.#bounds.ballots || step.isBeyond) return
+      what ??= step.broken ?? this.#check(pool, after, step)
+      next[node] = step.to
+      pool = after
+      const value = step.misses === undefined ? undefined : this.#decisionOf(next, step.misses)
+      if (value !== undefined) whole.push({ node, input: this.#input({ kind: 'learn', index: step.misses!, value }) })
+      else if (step.misses !== undefined) return
     }
-  }
-
-  /** One step: by one node, or by two when an answer is delivered at once. */
-  #reach(from: number, before: Pool, state: Int32Array, taken: readonly Transition[], pool: Pool, action: Action): void {
-    if (this.#violation !== undefined || pool.ballotCount > this.#bounds.ballots || taken.some(({ isBeyond }) => isBeyond)) return
+    next[this.#bounds.nodes] = pool.id
+    this.#canonical(next, pool)
+    if (what === undefined && pool === before && next.every((cell, at) => cell === state[at])) return
     this.#transitions++
-    const isNewPool = this.#poolList[pool.id] === undefined
-    this.#poolList[pool.id] = pool
-    const broken = taken.find((transition) => transition.broken !== undefined)?.broken ?? this.#check(before, taken, pool, isNewPool)
-    state[this.#bounds.nodes] = pool.id
-    if (broken === undefined) {
-      this.#canonical(state)
-      if (this.#table.add(state, from, this.#action(action)) === -1) return
-    }
-    const what = broken ?? this.#checkNodes(state, pool)
-    if (what !== undefined) this.#violation = { what, state: from, action: this.#action(action) }
+    if (what === undefined && this.#table.add(next, from, this.#action(whole)) === -1) return
+    what ??= this.#checkNodes(next, pool)
+    if (what !== undefined) this.#violation = { what, state: from, action: this.#action(whole) }
   }
 
-  #check(before: Pool, taken: readonly Transition[], after: Pool, isNew: boolean): string | undefined {
-    const broken = isNew ? brokenInvariant(this.#pools.events(after), this.#quorums, this.#bounds) : undefined
-    if (broken !== undefined) return broken
-    if (taken.length === 1) return this.#refinement.compare(before, after, taken[0]!.batch, taken[0]!.events)
-    const between = this.#pools.add(before, taken[0]!.batch)
-    const first = this.#refinement.compare(before, between, taken[0]!.batch, taken[0]!.events)
-    return first ?? this.#refinement.compare(between, after, taken[1]!.batch, taken[1]!.events)
+  #decisionOf(state: Int32Array, index: number): string | undefined {
+    for (let peer = 0; peer < this.#bounds.nodes; peer++) {
+      const value = this.#known[state[peer]!]!.node.decided.get(index)
+      if (value !== undefined) return value
+    }
+    return undefined
+  }
+
+  #check(before: Pool, after: Pool, { batch, events }: Transition): string | undefined {
+    if (this.#poolList[after.id] === undefined) {
+      this.#poolList[after.id] = after
+      const broken = brokenInvariant(this.#pools.events(after), this.#quorums, this.#bounds)
+      if (broken !== undefined) return broken
+    }
+    return this.#refinement.compare(before, after, batch, events)
   }
 
   #checkNodes(state: Int32Array, pool: Pool): string | undefined {
@@ -250,7 +268,14 @@ class Search {
     return undefined
   }
 
-  #canonical(_state: Int32Array): void {}
+  #canonical(state: Int32Array, pool: Pool): void {
+    if (pool.ballotCount < this.#bounds.ballots) return
+    for (let node = 0; node < this.#bounds.nodes; node++) {
+      const known = this.#known[state[node]!]!
+      known.spent ??= known.isSpent ? state[node]! : this.#node(known.node, true)
+      state[node] = known.spent
+    }
+  }
 
   #transition(number: number, input: number): Transition {
     const known = this.#known[number]!
@@ -268,11 +293,12 @@ class Search {
     }
     for (const event of step.events) items.push(this.#pools.number({ kind: 'event', event }, JSON.stringify(event)))
     const transition = {
-      to: step.node === known.node ? number : this.#node(step.node),
+      to: step.node === known.node ? number : this.#node(step.node, known.isSpent),
       batch: this.#pools.batch(items),
       events: step.events,
       sent: step.sent,
       answers,
+      misses: this.#bounds.protocol === 'paxos' ? missed(this.#inputs[input]!, step.node) : undefined,
       isBeyond: step.isBeyond,
       broken: step.broken,
     }
@@ -280,11 +306,11 @@ class Search {
     return transition
   }
 
-  #node(node: ExploredNode): number {
-    const text = hash('sha1', node.text(), 'base64')
+  #node(node: ExploredNode, isSpent: boolean): number {
+    const text = hash('sha1', `${isSpent}${node.text(isSpent)}`, 'base64')
     const known = this.#numbers.get(text)
     if (known !== undefined) return known
-    this.#known.push({ node, transitions: [] })
+    this.#known.push({ node, isSpent, spent: undefined, transitions: [] })
     this.#numbers.set(text, this.#known.length - 1)
     return this.#known.length - 1
   }
@@ -298,11 +324,11 @@ class Search {
     return this.#inputs.length - 1
   }
 
-  #action({ node, input, answer }: Action): number {
-    const key = (input * 16 + node) * 16 + answer + 1
+  #action(action: Action): number {
+    const key = action.map(({ node, input }) => `${node} ${input}`).join()
     const known = this.#actionNumbers.get(key)
     if (known !== undefined) return known
-    this.#actions.push({ node, input, answer })
+    this.#actions.push(action)
     this.#actionNumbers.set(key, this.#actions.length - 1)
     return this.#actions.length - 1
   }
@@ -330,25 +356,16 @@ class Search {
     const actions = [action]
     for (let state = last; this.#table.parent(state) !== -1; state = this.#table.parent(state)) actions.unshift(this.#table.action(state))
     const state = this.#initial.slice()
-    return actions.flatMap((each) => {
-      const { node, input, answer } = this.#actions[each]!
-      const taken = this.#transition(state[node]!, input)
-      const steps = [this.#traceStep(node, input, taken, answer)]
-      state[node] = taken.to
-      const answered = taken.answers[answer]
-      if (answered !== undefined) {
-        const heard = this.#transition(state[answered.to]!, answered.input)
-        steps.push(this.#traceStep(answered.to, answered.input, heard, -1))
-        state[answered.to] = heard.to
-      }
-      return steps
-    })
-  }
-
-  #traceStep(node: number, input: number, { sent, events }: Transition, answer: number): TraceStep {
-    const leaves = sent.filter(({ message }) => answer !== -1 || !isAnswer(message)).map(({ to, message }) => `${messageText(message)} → ${to.join(' ')}`)
-    const learned = events.flatMap((event) => (event.kind === 'learned' ? [`learns slot ${event.index}`] : []))
-    return { node: this.#members[node]!, what: inputText(this.#inputs[input]!), then: [...leaves, ...learned] }
+    return actions.flatMap((number) =>
+      this.#actions[number]!.map(({ node, input }, at, { length }) => {
+        const { to, sent, events } = this.#transition(state[node]!, input)
+        state[node] = to
+        // An answer is lost where nobody takes it in the same step.
+        const leaves = sent.filter(({ message }) => at < length - 1 || !isAnswer(message)).map(({ to: nodes, message }) => `${messageText(message)} → ${nodes.join(' ')}`)
+        const learned = events.flatMap((event) => (event.kind === 'learned' ? [`learns slot ${event.index} = ${valueText(event.value)}`] : []))
+        return { node: this.#members[node]!, what: inputText(this.#inputs[input]!), then: [...leaves, ...learned] }
+      }),
+    )
   }
 }
 
@@ -359,6 +376,13 @@ function attempt(node: ExploredNode, input: NodeInput): ReturnType<ExploredNode[
   } catch (error) {
     return { node, sent: [], events: [], isBeyond: false, broken: `the core throws: ${error instanceof Error ? error.message : String(error)}` }
   }
+}
+
+function missed(input: NodeInput, node: ExploredNode): number | undefined {
+  if (input.kind !== 'message') return undefined
+  const { message } = input
+  const index = message.kind === 'chosen' ? message.index : message.kind === 'ahead' ? message.decidedThrough : undefined
+  return index === undefined || node.decided.has(index) ? undefined : index
 }
 
 function isAnswer({ kind }: PaxosMessage): boolean {

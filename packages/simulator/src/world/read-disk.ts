@@ -1,0 +1,150 @@
+/**
+ * One node's read side: the one in memory, with a delay, flushes that fail, and a memory that a crash sets back, since its
+ * flushes are not synced: to an earlier flush, or to nothing.
+ */
+import { ReadSideError, type Flush, type ReadSide, type ReadSideMark, type SlotRow, type StreamName, type StreamRow, type EventRow, type KeyRow } from '@synod/events'
+import { memoryReadSide, memoryReadSideStorage, type MemoryReadSideStorage } from '@synod/events/memory'
+import type { Dice } from './dice.ts'
+import type { Life } from './life.ts'
+import type { Tally } from './tally.ts'
+
+export interface ReadDiskRates {
+  readonly flushMsMean: number
+  readonly readMsMean: number
+  /** Of crashes that lose flushes, and of those that lose all. */
+  readonly setBackRate: number
+  readonly setBackWholeRate: number
+}
+
+export class ReadDisk {
+  readonly #dice: Dice
+  readonly #rates: ReadDiskRates
+  readonly #tally: Tally
+  #storage: MemoryReadSideStorage = memoryReadSideStorage()
+  #flushes: Flush[] = []
+  /** Flushes that survived a crash, when some did not. */
+  #kept: number | undefined
+  failsNext = false
+
+  constructor(dice: Dice, rates: ReadDiskRates, tally: Tally) {
+    this.#dice = dice
+    this.#rates = rates
+    this.#tally = tally
+  }
+
+  crash(): void {
+    const { setBackRate, setBackWholeRate } = this.#rates
+    if (this.#flushes.length === 0 || !this.#dice.chance(setBackRate)) return
+    this.#tally.add('readSidesSetBack')
+    this.#kept = this.#dice.chance(setBackWholeRate) ? 0 : Math.max(0, this.#flushes.length - this.#dice.whole(1, 8))
+  }
+
+  wipe(): void {
+    this.#kept = 0
+  }
+
+  open(life: Life): ReadSide {
+    return new SlowReadSide(this, life)
+  }
+
+  /** The storage as a crash left it. */
+  async recover(settings: string): Promise<ReadSide> {
+    if (this.#kept !== undefined) {
+      const kept = this.#flushes.slice(0, this.#kept)
+      this.#kept = undefined
+      this.#flushes = []
+      this.#storage = memoryReadSideStorage()
+      const again = memoryReadSide({ storage: this.#storage })
+      await again.open(settings)
+      for (const flush of kept) await this.apply(again, flush)
+    }
+    return memoryReadSide({ storage: this.#storage })
+  }
+
+  async apply(readSide: ReadSide, flush: Flush): Promise<void> {
+    await readSide.flush(flush)
+    this.#flushes.push(flush)
+  }
+
+  flushMs(): number {
+    return this.#dice.exponential(this.#rates.flushMsMean)
+  }
+
+  readMs(): number {
+    return this.#rates.readMsMean === 0 ? 0 : this.#dice.exponential(this.#rates.readMsMean)
+  }
+
+  takeFailure(): 'before' | 'after' | undefined {
+    if (!this.failsNext) return undefined
+    this.failsNext = false
+    this.#tally.add('flushesFailed')
+    return this.#dice.chance(0.5) ? 'before' : 'after'
+  }
+}
+
+class SlowReadSide implements ReadSide {
+  readonly #disk: ReadDisk
+  readonly #life: Life
+  #inner: ReadSide = memoryReadSide()
+
+  constructor(disk: ReadDisk, life: Life) {
+    this.#disk = disk
+    this.#life = life
+  }
+
+  async open(settings: string): Promise<ReadSideMark> {
+    this.#inner = await this.#disk.recover(settings)
+    return this.#inner.open(settings)
+  }
+
+  async flush(batch: Flush): Promise<void> {
+    if (!this.#life.calls()) return new Promise(() => {})
+    await this.#life.sleep(this.#disk.flushMs())
+    const failure = this.#disk.takeFailure()
+    if (failure !== 'before') await this.#disk.apply(this.#inner, batch)
+    if (failure !== undefined) throw new ReadSideError('unavailable', 'a flush failed: planted by the simulator')
+  }
+
+  async streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {
+    await this.#read()
+    return this.#inner.streamsNamed(names)
+  }
+
+  async streamsNumbered(numbers: readonly number[]): Promise<readonly StreamName[]> {
+    await this.#read()
+    return this.#inner.streamsNumbered(numbers)
+  }
+
+  async streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
+    await this.#read()
+    return this.#inner.streamEvents(streamNumber, from, to)
+  }
+
+  async slotsHolding(from: number, to: number): Promise<readonly SlotRow[]> {
+    await this.#read()
+    return this.#inner.slotsHolding(from, to)
+  }
+
+  async slots(from: number, to: number, limit: number): Promise<readonly SlotRow[]> {
+    await this.#read()
+    return this.#inner.slots(from, to, limit)
+  }
+
+  async keys(above: number, limit: number): Promise<readonly KeyRow[]> {
+    await this.#read()
+    return this.#inner.keys(above, limit)
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {}
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+
+  async #read(): Promise<void> {
+    const ms = this.#disk.readMs()
+    if (ms > 0) await this.#life.sleep(ms)
+  }
+}
