@@ -17,9 +17,14 @@ export interface EventLimits {
   readonly readEventsMax: number
   /** A page ends before it has more bytes than this, but holds one event at least. */
   readonly pageBytesMax: number
-  /** A slow subscriber costs one page of this size. */
+  /** A slow subscriber costs one page of this size, while there is room for it. */
   readonly subscriptionPageEventsMax: number
   readonly subscriptionPageBytesMax: number
+  /**
+   * What all subscriptions of this node hold together. Beyond, the page of the slowest reader is let go and read again when it
+   * takes more; events in hand alone are more: further subscriptions wait to read.
+   */
+  readonly subscriptionBytesMax: number
   /** Open subscriptions on this node; beyond, `busy`. */
   readonly subscriptionsMax: number
   /** A subscription that had caught up tells `fellBehind` when more events than this wait for it. */
@@ -42,6 +47,7 @@ export const eventLimits: EventLimits = {
   pageBytesMax: 8 * 1024 * 1024,
   subscriptionPageEventsMax: 512,
   subscriptionPageBytesMax: 1024 * 1024,
+  subscriptionBytesMax: 256 * 1024 * 1024,
   subscriptionsMax: 10_000,
   fellBehindEvents: 2048,
   checkpointIntervalMs: 5000,

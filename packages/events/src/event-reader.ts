@@ -8,6 +8,7 @@ import type { OrderedLog, Slot, SlotSlice } from '@synod/log'
 import { decodeRecord } from './event-record.ts'
 import type { RecordedEvent } from './event-store.ts'
 import type { EventIndex } from './event-machine.ts'
+import { withoutPins } from './page-copies.ts'
 import { ReadSideError } from './read-side.ts'
 import { decodeSlotIndex } from './slot-index.ts'
 import type { StreamState } from './stream-state.ts'
@@ -115,7 +116,9 @@ export class EventReader {
     const below = found.filter(({ record }) => record === undefined)
     const records = below.length === 0 ? [] : await this.#fetch(below)
     let next = 0
-    return found.map((event) => decodeFound(event, event.record ?? records[next++] ?? new Uint8Array(0)))
+    // A page may be held for long, by a reader that is slow: it must not keep whole slots in memory.
+    const own = withoutPins(found.map(({ record }) => record ?? records[next++] ?? new Uint8Array(0)))
+    return found.map((event, at) => decodeFound(event, own[at] ?? new Uint8Array(0)))
   }
 
   /** Neighbours in one slot are one slice: of a page of all events, one a slot. */

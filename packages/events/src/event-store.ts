@@ -71,7 +71,7 @@ export interface SubscribeOptions {
   readonly stream?: string
   /** Inclusive: a revision when a stream is named, else a position. Absent: the beginning. */
   readonly from?: number
-  /** Instead of `from`: resume after this *position*, in a stream too. */
+  /** Instead of `from`: resume after this *position*, in a stream too. Nothing comes, no `caughtUp` either, until this node has reached it. */
   readonly afterPosition?: number
   readonly signal?: AbortSignal
 }

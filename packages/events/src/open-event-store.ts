@@ -15,9 +15,10 @@ import type {
   SubscriptionMessage,
 } from './event-store.ts'
 import { EventStoreError, WrongExpectedRevisionError } from './event-store-error.ts'
+import { PageBudget } from './page-budget.ts'
 import { ReadSideError } from './read-side.ts'
 import type { StreamState } from './stream-state.ts'
-import { Subscription } from './subscription.ts'
+import { Subscription, type SubscriptionRange } from './subscription.ts'
 import { drawUuid, formatUuid } from './uuid.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -45,6 +46,7 @@ class LogEventStore implements EventStore {
   readonly #drawId: () => Bytes
   readonly #proposer: SessionProposer<Verdict>
   readonly #reader: EventReader
+  readonly #budget: PageBudget
   /** Those open, to be ended by `close`. */
   readonly #subscriptions = new Set<AbortController>()
   #closed = false
@@ -57,6 +59,7 @@ class LogEventStore implements EventStore {
     this.#drawId = drawId
     this.#proposer = new SessionProposer(log, machine.index.scheduler)
     this.#reader = new EventReader(machine.index, log)
+    this.#budget = new PageBudget(this.#limits.subscriptionBytesMax)
   }
 
   async append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
@@ -124,8 +127,8 @@ class LogEventStore implements EventStore {
     if (signal?.aborted === true) abort()
     this.#subscriptions.add(ending)
     try {
-      const first = await this.#firstOf(stream, from, afterPosition)
-      yield* new Subscription(this.#machine.index, this.#reader, this.#limits, { stream, from: first }, ending.signal).messages()
+      const range = await this.#rangeOf(stream, from, afterPosition)
+      yield* new Subscription(this.#machine.index, this.#reader, this.#budget, this.#limits, range, ending.signal).messages()
     } catch (error) {
       throw readFailure(error)
     } finally {
@@ -134,13 +137,14 @@ class LogEventStore implements EventStore {
     }
   }
 
-  /** The first revision, or position, to deliver. */
-  async #firstOf(stream: string | undefined, from: number | undefined, afterPosition: number | undefined): Promise<number> {
-    if (stream === undefined) return afterPosition === undefined ? Math.max(1, from ?? 1) : afterPosition + 1
-    if (afterPosition === undefined) return from ?? 0
+  async #rangeOf(stream: string | undefined, from: number | undefined, afterPosition: number | undefined): Promise<SubscriptionRange> {
+    if (stream === undefined) {
+      const first = afterPosition === undefined ? Math.max(1, from ?? 1) : afterPosition + 1
+      return { stream, from: first, afterPosition: first - 1 }
+    }
+    if (afterPosition === undefined) return { stream, from: from ?? 0, afterPosition: 0 }
     const state = await this.#machine.index.streams.find(stream)
-    if (state === undefined) return 0
-    return this.#revisionAfter(state, afterPosition)
+    return { stream, from: state === undefined ? 0 : await this.#revisionAfter(state, afterPosition), afterPosition }
   }
 
   /** Positions ascend in a stream, so the first revision above one is found by halving. */

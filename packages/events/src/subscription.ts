@@ -1,7 +1,9 @@
 /**
  * A subscription is a cursor and a wait for the head to advance: one path for replay and live, with no hand-over between
  * them to lose events at. Pages are read at the cursor, from the tail when it has them. A reader that does not ask for the
- * next message costs the page it holds.
+ * next message costs the page it holds, and that is let go when all pages together are too much (PageBudget).
+ *
+ * Nothing is told below where the reader resumes: at a node that has not reached that point yet it waits, without a word.
  *
  * The end that `caughtUp` speaks of is where the end was when the subscription began, or when it fell behind: a chase of
  * the moving end might never be over. From then on the reader is caught up while no more than `fellBehindEvents` wait for it.
@@ -10,6 +12,8 @@ import type { EventIndex } from './event-machine.ts'
 import type { EventLimits } from './event-limits.ts'
 import type { EventReader } from './event-reader.ts'
 import type { RecordedEvent, SubscriptionMessage } from './event-store.ts'
+import type { PageBudget } from './page-budget.ts'
+import type { StreamState } from './stream-state.ts'
 import type { Ticket } from './advance.ts'
 
 export interface SubscriptionRange {
@@ -17,36 +21,49 @@ export interface SubscriptionRange {
   readonly stream: string | undefined
   /** The first revision, or position, to deliver. */
   readonly from: number
+  /** Events up to this position are not delivered, whatever `from` says: at a node that lags, a stream's revision after it is not known yet. */
+  readonly afterPosition: number
 }
 
-/** Where the subscription's events end now, and the head of all: taken in one turn. -1 when there are none. */
 interface End {
+  /** Where the subscription's events end; -1 when there are none. */
   readonly last: number
+  /** Of all events; `last` covers everything up to there. */
   readonly head: number
 }
 
 export class Subscription {
   readonly #index: EventIndex
   readonly #reader: EventReader
+  readonly #budget: PageBudget
   readonly #limits: EventLimits
   readonly #range: SubscriptionRange
   readonly #signal: AbortSignal
   #ticket: Ticket | undefined
   #next: number
   /** The last position considered. */
-  #considered = 0
+  #considered: number
   #checkpointed = -1
   #checkpointDue = false
   /** Behind until the cursor passes it. */
   #target: number | undefined
 
-  constructor(index: EventIndex, reader: EventReader, limits: EventLimits, range: SubscriptionRange, signal: AbortSignal) {
+  constructor(
+    index: EventIndex,
+    reader: EventReader,
+    budget: PageBudget,
+    limits: EventLimits,
+    range: SubscriptionRange,
+    signal: AbortSignal,
+  ) {
     this.#index = index
     this.#reader = reader
+    this.#budget = budget
     this.#limits = limits
     this.#range = range
     this.#signal = signal
     this.#next = range.from
+    this.#considered = range.afterPosition
   }
 
   async *messages(): AsyncGenerator<SubscriptionMessage, void, undefined> {
@@ -66,7 +83,8 @@ export class Subscription {
 
   async *#turn(): AsyncGenerator<SubscriptionMessage, void, undefined> {
     // The ticket is taken before the look: what is appended between the look and the wait fires it.
-    const ticket = this.#index.advance.ticket(this.#range.stream)
+    const { stream, from, afterPosition } = this.#range
+    const ticket = this.#index.advance.ticket(this.#index.tail.head < afterPosition ? undefined : stream)
     this.#ticket = ticket
     try {
       const end = await this.#end()
@@ -75,15 +93,14 @@ export class Subscription {
         this.#target = end.last
         yield { kind: 'fellBehind', position: this.#considered, lag: waiting }
       }
-      if (waiting > 0) {
-        for (const event of await this.#page(end.last)) {
-          if (this.#signal.aborted) return
-          this.#next++
-          this.#considered = event.position
-          yield { kind: 'event', event }
-        }
-      }
+      if (waiting > 0) yield* this.#deliver(end.last)
+      if (this.#signal.aborted) return
       const reached = this.#next > end.last
+      // Short of where the reader resumes there is nothing to tell: a position below would move its cursor back.
+      if (end.head < afterPosition || end.last < from - 1) {
+        if (reached) await ticket.fired
+        return
+      }
       if (reached) this.#considered = Math.max(this.#considered, end.head)
       if (this.#target !== undefined && this.#next > this.#target) {
         this.#target = undefined
@@ -101,26 +118,46 @@ export class Subscription {
     }
   }
 
+  async *#deliver(last: number): AsyncGenerator<SubscriptionMessage, void, undefined> {
+    const { stream, afterPosition } = this.#range
+    const state = stream === undefined ? undefined : await this.#index.streams.find(stream)
+    if (stream !== undefined && state === undefined) return
+    const first = state?.firstRecentRevision ?? this.#index.tail.first
+    const held = await this.#budget.take(this.#next >= first ? 'memory' : 'store', this.#signal)
+    if (held === undefined) return
+    try {
+      for (let event = held.fill(await this.#page(state, last)); event !== undefined; event = held.take()) {
+        if (this.#signal.aborted) return
+        this.#next++
+        if (event.position <= afterPosition) continue
+        this.#considered = event.position
+        yield { kind: 'event', event }
+      }
+    } finally {
+      held.release()
+    }
+  }
+
   async #end(): Promise<End> {
     const { stream } = this.#range
     const { streams, tail } = this.#index
-    if (stream === undefined) return { last: tail.head, head: tail.head }
+    // Before the look: what comes meanwhile may be in the stream and was not looked at.
+    const { head } = tail
+    if (stream === undefined) return { last: head, head }
     const state = await streams.find(stream)
-    return { last: state?.revision ?? -1, head: tail.head }
+    return { last: state?.revision ?? -1, head }
   }
 
-  async #page(last: number): Promise<RecordedEvent[]> {
+  /** Of a stream, or of all. */
+  #page(state: StreamState | undefined, last: number): Promise<RecordedEvent[]> {
     const { subscriptionPageEventsMax, subscriptionPageBytesMax } = this.#limits
-    const { stream } = this.#range
     const page = {
       from: this.#next,
       to: Math.min(last, this.#next + subscriptionPageEventsMax - 1),
       backward: false,
-      bytesMax: subscriptionPageBytesMax,
+      bytesMax: Math.min(subscriptionPageBytesMax, this.#budget.share),
     }
-    if (stream === undefined) return this.#reader.all(page)
-    const state = await this.#index.streams.find(stream)
-    return state === undefined ? [] : this.#reader.stream(state, page)
+    return state === undefined ? this.#reader.all(page) : this.#reader.stream(state, page)
   }
 
   /** One timer for the subscription's life, so that thousands of waiting ones cost little. */

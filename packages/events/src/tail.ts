@@ -10,8 +10,8 @@ const eventBytes = 40
 export class Tail {
   readonly #streams: StreamTable
   readonly #bytesMax: number
-  /** From `#start` on, ascending, without a gap. */
-  #records: SlotRecord[] = []
+  /** From `#start` on, ascending, without a gap. Below it nothing is kept, or evicted slots would stay in memory. */
+  #records: (SlotRecord | undefined)[] = []
   #start = 0
   #bytes = 0
   #flushedPosition = 0
@@ -80,7 +80,7 @@ export class Tail {
         if (state.recentCount === 0) this.#streams.cool(state)
       }
       this.#bytes -= recordBytes(record)
-      this.#start++
+      this.#records[this.#start++] = undefined
     }
     if (this.#start < 256 || this.#start * 2 < this.#records.length) return
     this.#records = this.#records.slice(this.#start)

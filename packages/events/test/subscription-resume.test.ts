@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest'
+import type { SubscribeOptions, SubscriptionMessage } from '@synod/events'
+import { event, openNode, type TestNode } from './node.ts'
+
+async function append(node: TestNode, stream: string, count: number): Promise<void> {
+  for (let at = 0; at < count; at++) await node.store.append({ stream, events: [event('x', at)], expected: 'any' })
+}
+
+/** What a subscription says, as kind:position, up to the first message of this kind at or above the position. */
+function said(node: TestNode, options: SubscribeOptions, kind: SubscriptionMessage['kind'], position: number): Promise<string[]> {
+  return (async () => {
+    const words: string[] = []
+    for await (const message of node.store.subscribe(options)) {
+      const at = message.kind === 'event' ? message.event.position : message.position
+      words.push(`${message.kind}:${at}`)
+      if (message.kind === kind && at >= position) break
+    }
+    return words
+  })()
+}
+
+/** So many turns of the event loop that a subscription which has something to say has said it. */
+async function turns(): Promise<void> {
+  for (let at = 0; at < 20; at++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('a subscription that resumes at a node which lags', () => {
+  test.each([{}, { stream: 's' }])('%o: goes on after its position, and nothing is said below it', async (which) => {
+    const node = await openNode({ limits: { checkpointIntervalMs: 1 } })
+    await append(node, 's', 4)
+    const words = said(node, { ...which, afterPosition: 6 }, 'event', 8)
+    for (let at = 0; at < 4; at++) {
+      await turns()
+      await append(node, 's', 1)
+    }
+    expect((await words).filter((word) => !word.startsWith('checkpoint'))).toEqual(['caughtUp:6', 'event:7', 'event:8'])
+    expect((await words).map((word) => Number(word.split(':')[1])).every((position) => position >= 6)).toBe(true)
+  })
+
+  test('has caught up as soon as the node has, where nothing happens in the stream too', async () => {
+    const node = await openNode()
+    await append(node, 's', 1)
+    const words = said(node, { stream: 's', afterPosition: 3 }, 'caughtUp', 0)
+    await turns()
+    await append(node, 'other', 2)
+    expect(await words).toEqual(['caughtUp:3'])
+  })
+
+  test('skips what it had when the node gets it in one go', async () => {
+    const node = await openNode({ limits: { subscriptionPageEventsMax: 2 } })
+    const words = said(node, { stream: 's', afterPosition: 5 }, 'event', 7)
+    await turns()
+    await node.store.append({ stream: 's', events: Array.from({ length: 7 }, () => event('x')), expected: 'any' })
+    expect((await words).filter((word) => word.startsWith('event'))).toEqual(['event:6', 'event:7'])
+  })
+
+  test.each([
+    { afterPosition: Number.MAX_SAFE_INTEGER },
+    { from: Number.MAX_SAFE_INTEGER },
+    { stream: 's', afterPosition: Number.MAX_SAFE_INTEGER },
+    { stream: 's', from: Number.MAX_SAFE_INTEGER },
+    { stream: 's', from: 6 },
+    { stream: 'none', from: 1 },
+  ])('%o waits without a word, and ends when it is aborted', async (options) => {
+    const node = await openNode({ limits: { checkpointIntervalMs: 1 } })
+    await append(node, 's', 3)
+    const aborting = new AbortController()
+    const words = said(node, { ...options, signal: aborting.signal }, 'event', 0)
+    await turns()
+    await append(node, 's', 2)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    aborting.abort()
+    expect(await words).toEqual([])
+  })
+
+  test('from a revision that is to come: caught up when the stream has come to it', async () => {
+    const node = await openNode()
+    await append(node, 's', 2)
+    const words = said(node, { stream: 's', from: 3 }, 'event', 0)
+    await turns()
+    for (let at = 0; at < 2; at++) {
+      await append(node, 's', 1)
+      await turns()
+    }
+    expect(await words).toEqual(['caughtUp:3', 'checkpoint:3', 'event:4'])
+  })
+})
+
+test('nothing is claimed that came while the stream was looked up', async () => {
+  const node = await openNode({ machine: { streamCacheMax: 1, tailBytesMax: 1, flushDelayMs: 0 } })
+  await append(node, 's', 1)
+  // Until the stream is in no cache, and what a look finds is what the read side said.
+  for (const other of ['a', 'b', 'c', 'd']) {
+    await append(node, other, 1)
+    await node.machine.flush()
+  }
+  const { streams } = node.machine.index
+  const find = streams.find.bind(streams)
+  let looks = 0
+  streams.find = async (name) => {
+    const state = await find(name)
+    looks++
+    if (looks === 2) await append(node, 's', 1)
+    return state
+  }
+  const words = await said(node, { stream: 's' }, 'event', 6)
+  expect(words).toEqual(['event:1', 'caughtUp:5', 'checkpoint:5', 'event:6'])
+})
