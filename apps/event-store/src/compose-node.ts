@@ -13,7 +13,7 @@ import type { NodeConfig, PackageConfig } from './config/node-config.ts'
 
 export interface ComposedNode {
   readonly log: Pick<OrderedLog<unknown>, 'status'>
-  /** Absent in a node whose store was wiped: there is nothing to answer from. */
+  /** Absent in a node whose store was wiped, or is not its own: there is nothing to answer from. */
   readonly events?: EventStore
   onStatus(listener: () => void): void
   stepDown(): Promise<void>
@@ -50,8 +50,8 @@ export async function composeNode(config: NodeConfig, configFile: string, { onFa
       loadLoglet: (protocol, options) => loadLoglet(protocol, options, configFile),
       onFailure,
     })
-    const wiped = log.status().state === 'wiped'
-    const events = wiped ? undefined : openEventStore({ log, machine })
+    const { state } = log.status()
+    const events = state === 'wiped' || state === 'foreign' ? undefined : openEventStore({ log, machine })
     return {
       log,
       ...(events !== undefined && { events }),

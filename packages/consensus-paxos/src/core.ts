@@ -28,6 +28,7 @@ export interface Role {
   readonly role: 'leader' | 'follower' | 'candidate' | 'replica'
   readonly leader?: NodeId
   readonly available: boolean
+  readonly why?: string
 }
 
 /** What the two modes do differently. */

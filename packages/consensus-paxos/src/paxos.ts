@@ -155,9 +155,10 @@ export class Paxos implements Protocol<PaxosMessage> {
   }
 
   #tellRole(): void {
-    const role = this.#mode.role()
+    const isStalled = this.#core.outbox.isStalled(this.#settings.electionTimeoutMs * 2)
+    const role: Role = isStalled ? { ...this.#mode.role(), available: false, why: 'its own store does not answer' } : this.#mode.role()
     const { told } = this.#state
-    if (told?.role === role.role && told.leader === role.leader && told.available === role.available) return
+    if (told?.role === role.role && told.leader === role.leader && told.available === role.available && told.why === role.why) return
     this.#state.told = role
     this.#core.outbox.emit({ kind: 'role', ...role })
   }

@@ -219,7 +219,12 @@ export class HostedLoglet<M> implements Loglet {
         return
       case 'role':
         if (effect.role === 'candidate') this.#counters.elections++
-        this.#role = { role: effect.role, available: effect.available, ...(effect.leader === undefined ? {} : { leader: effect.leader }) }
+        this.#role = {
+          role: effect.role,
+          available: effect.available,
+          ...(effect.leader === undefined ? {} : { leader: effect.leader }),
+          ...(effect.why === undefined ? {} : { why: effect.why }),
+        }
         if (effect.leader !== undefined && effect.leader !== this.#options.self) this.#onNewLeader()
         for (const listener of this.#listeners) listener()
         return

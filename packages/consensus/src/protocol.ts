@@ -37,7 +37,7 @@ export type Effect<M> =
   /** An offer or a barrier ended: `offered` decided · `refused` sent nowhere · `abandoned` unknown. A barrier is only ever refused. Every id is settled once (a barrier alternatively by `readAt`). */
   | { readonly kind: 'settle'; readonly id: number; readonly as: 'offered' | 'refused' | 'abandoned' }
   | { readonly kind: 'readAt'; readonly id: number; readonly index: Index }
-  | { readonly kind: 'role'; readonly role: string; readonly leader?: NodeId; readonly available: boolean }
+  | { readonly kind: 'role'; readonly role: string; readonly leader?: NodeId; readonly available: boolean; readonly why?: string }
   /** The runtime gets decided entries from peers, this one first, and hands them in by `learn`. A second one replaces the first. */
   | { readonly kind: 'fetch'; readonly from: Index; readonly to: Index; readonly peer?: NodeId }
   /** For people: elections, rounds, conflicts. Cheap to ignore. */

@@ -30,6 +30,7 @@ export function appendCommand(request: AppendRequest, limits: EventLimits, { rec
     if (bytes > limits.requestBytesMax) throw tooLarge('bytes of a request', bytes, limits.requestBytesMax)
     return checkId(event, at)
   })
+  checkNoneTwice(ids)
   const blobs = events.map((event, at) => encodeRecord(event, ids[at] ?? drawId(), recordedAt))
   const writes = [{ stream, expected, count: blobs.length }]
   if (idempotencyKey === undefined) return { version: appendCommandVersion, principal, body: encodeAppendCommand({ writes }), blobs }
@@ -81,6 +82,18 @@ function checkId({ id }: ProposedEvent, at: number): Bytes | undefined {
   const bytes = typeof id === 'string' ? parseUuid(id) : undefined
   if (bytes === undefined) throw invalid(`id of event ${at} must be a UUID, not ${describe(id)}`)
   return bytes
+}
+
+/** Whatever the streams hold, such a request cannot be meant: "taken" would send its author looking in the wrong place. */
+function checkNoneTwice(ids: readonly (Bytes | undefined)[]): void {
+  const places = new Map<string, number>()
+  for (const [at, id] of ids.entries()) {
+    if (id === undefined) continue
+    const key = Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
+    const before = places.get(key)
+    if (before !== undefined) throw invalid(`events ${before} and ${at} have the same id: each event needs its own`)
+    places.set(key, at)
+  }
 }
 
 /** Returns its length in bytes. A lone surrogate has no UTF-8: two different texts would become one. */

@@ -73,12 +73,12 @@ class PostgresLogStore implements LogStore {
     }
   }
 
-  async open(self: Genesis['node']): Promise<Recovered> {
+  async open(self: Genesis['node'], cluster?: string): Promise<Recovered> {
     this.#refuseClosed()
     if (this.#state !== 'new') throw new StoreError('fenced', 'this store is open already: make another one')
     this.#state = 'opening'
     try {
-      const recovered = await this.#open(self)
+      const recovered = await this.#open(self, cluster)
       this.#state = this.#closing === undefined ? 'open' : 'closed'
       return recovered
     } catch (error) {
@@ -119,11 +119,11 @@ class PostgresLogStore implements LogStore {
     return this.#closing
   }
 
-  async #open(self: Genesis['node']): Promise<Recovered> {
+  async #open(self: Genesis['node'], cluster: string | undefined): Promise<Recovered> {
     const connection = await connectForWriting(this.#settings, this.#warn)
     try {
       await migrate(this.#db, this.#settings.schema)
-      const { recovered, sequence } = await takeOver(this.#db.withSchema(this.#settings.schema), self, (epoch, from) =>
+      const { recovered, sequence } = await takeOver(this.#db.withSchema(this.#settings.schema), self, cluster, (epoch, from) =>
         this.#readAll(epoch, from),
       )
       this.#checker = new StoreOperationChecker(recovered.epochs)

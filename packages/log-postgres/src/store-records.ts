@@ -1,5 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
-import { StoreError, type Epoch, type Genesis, type Index, type Recovered, type RecoveredEpoch, type StoredSlot } from '@synod/log'
+import {
+  requireOwner,
+  StoreError,
+  type Epoch,
+  type Genesis,
+  type Index,
+  type Recovered,
+  type RecoveredEpoch,
+  type StoredSlot,
+} from '@synod/log'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { genesisChecksum, metaChecksum } from './checksum.ts'
 import type { Schema } from './schema.ts'
@@ -37,15 +46,14 @@ export async function foundStore(db: Kysely<Schema>, genesis: Genesis): Promise<
 export async function takeOver(
   db: Kysely<Schema>,
   self: Genesis['node'],
+  cluster: string | undefined,
   readSlots: (epoch: Epoch, from: Index) => Promise<StoredSlot[]>,
 ): Promise<{ readonly recovered: Recovered; readonly sequence: number }> {
   return db.transaction().execute(async (transaction) => {
     await careful.execute(transaction)
     const fence = await lockFence(transaction)
     const genesis = await readGenesis(transaction)
-    if (genesis !== undefined && genesis.node !== self) {
-      throw new StoreError('wrong_node', `this store belongs to node ${genesis.node}, not to ${self}: correct the connection string`)
-    }
+    requireOwner(genesis, self, cluster)
     const boot = fence.boot + 1
     await transaction.updateTable('fence').set({ boot }).execute()
     const epochs: RecoveredEpoch[] = []

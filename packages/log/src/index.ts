@@ -3,6 +3,7 @@ export { decodeEntry, encodeEntry, envelopeBytes, noopEntry } from './entry-code
 export type { Entry } from './entry.ts'
 export type { Envelope } from './envelope.ts'
 export {
+  requireOwner,
   StoreError,
   type LogStore,
   type LogStoreFactory,

@@ -8,7 +8,7 @@ import { LogError } from './ordered-log.ts'
 import { SessionTable, type SessionTableLimits } from './session-table.ts'
 import type { Slot } from './slot.ts'
 
-const version = 1
+const version = 2
 
 interface OutputCodec<O> {
   encode(output: O): Bytes
@@ -36,13 +36,20 @@ export class LogState<O> {
     return writer.finish()
   }
 
-  /** Throws a MalformedError, or a LogError when it was saved under other bounds: they decide what is a repetition. */
-  static decode<O>(bytes: Bytes, limits: SessionTableLimits, outputs: OutputCodec<O>): LogState<O> {
+  /**
+   * Undefined for an older form: what it says can be computed again from the log. Throws a MalformedError, or a LogError when
+   * a newer build saved it, or when it was saved under other bounds: they decide what is a repetition.
+   */
+  static decode<O>(bytes: Bytes, limits: SessionTableLimits, outputs: OutputCodec<O>): LogState<O> | undefined {
     const state = new LogState<O>(limits, outputs)
     const reader = new ByteReader(bytes)
     const format = reader.u8()
-    if (format !== version)
-      throw new Error(`the saved state of the log has version ${format}, this build knows ${version}: start the newer build`)
+    if (format < version) return undefined
+    if (format > version)
+      throw new LogError(
+        'unknown_version',
+        `the saved state of the log has version ${format}, this build knows ${version}: start the newer build`,
+      )
     const saved = values(limits).map(() => reader.u53())
     if (saved.join() !== values(limits).join())
       throw new LogError(

@@ -34,9 +34,9 @@ export interface Slice {
 export interface LogStore {
   /**
    * Takes the store over: raises `boot`, so that another process on the same store fails at its next write. Throws a
-   * StoreError: `wrong_node` (and then nothing was raised), `unsafe_settings`, `newer_schema`, `damaged`, `unavailable`.
+   * StoreError: `wrong_node` or `wrong_cluster` (and then nothing was raised), `unsafe_settings`, `newer_schema`, `damaged`, `unavailable`.
    */
-  open(self: NodeId): Promise<Recovered>
+  open(self: NodeId, cluster?: string): Promise<Recovered>
   /** Writes the genesis record into an empty store; again with the same record it does nothing. StoreError `already_founded` otherwise. Callable before `open` only. */
   found(genesis: Genesis): Promise<void>
   /**
@@ -91,6 +91,7 @@ export interface Recovered {
 export class StoreError extends Error {
   readonly code:
     | 'wrong_node'
+    | 'wrong_cluster'
     | 'already_founded'
     | 'unsafe_settings'
     | 'newer_schema'
@@ -106,4 +107,17 @@ export class StoreError extends Error {
     this.name = 'StoreError'
     this.code = code
   }
+}
+
+/** For `open`: throws when the store belongs to somebody else than asks. Before anything is raised: its owner may be running. */
+export function requireOwner(genesis: Genesis | undefined, self: NodeId, cluster: string | undefined): void {
+  if (genesis === undefined) return
+  if (genesis.node !== self)
+    throw new StoreError('wrong_node', `this store belongs to node ${genesis.node}, not to ${self}: give ${self} the address of its own`)
+  const { configuration } = genesis
+  if (cluster !== undefined && configuration.cluster !== cluster)
+    throw new StoreError(
+      'wrong_cluster',
+      `this store belongs to cluster ${configuration.cluster}, not to ${cluster}: give ${self} the address of its own`,
+    )
 }

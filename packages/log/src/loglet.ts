@@ -30,6 +30,8 @@ export interface LogletStatus {
   readonly leader?: NodeId
   /** A quorum answers as far as this node can tell, so that an offer now has a fair chance. Never needed for safety. */
   readonly available: boolean
+  /** For people: what is wrong when it is not available, where that is not simply the quorum. */
+  readonly why?: string
   /** The highest index known to be decided, in order or not: how far behind this node is. */
   readonly decidedHigh: Index
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 import type { Genesis } from './configuration.ts'
-import { StoreError, type Recovered, type StoredSlot, type StoreOperation } from './log-store.ts'
+import { requireOwner, StoreError, type Recovered, type StoredSlot, type StoreOperation } from './log-store.ts'
 import type { Epoch, Index } from './slot.ts'
 
 interface EpochRecords {
@@ -67,13 +67,8 @@ export class MemoryDisk {
     this.#genesis = structuredClone(genesis)
   }
 
-  takeOver(self: NodeId): Recovered {
-    if (this.#genesis !== undefined && this.#genesis.node !== self) {
-      throw new StoreError(
-        'wrong_node',
-        `this store belongs to node ${this.#genesis.node}, not to ${self}: correct the address of the store`,
-      )
-    }
+  takeOver(self: NodeId, cluster: string | undefined): Recovered {
+    requireOwner(this.#genesis, self, cluster)
     const epochs = [...this.#epochs.keys()]
       .toSorted((left, right) => left - right)
       .flatMap((epoch) => {

@@ -59,10 +59,10 @@ class MemoryLogStore implements LogStore {
     this.#disk.found(genesis)
   }
 
-  async open(self: NodeId): Promise<Recovered> {
+  async open(self: NodeId, cluster?: string): Promise<Recovered> {
     this.#refuseClosed()
     if (this.#opened !== undefined) throw new StoreError('fenced', 'this store is open already: make another one')
-    const recovered = this.#disk.takeOver(self)
+    const recovered = this.#disk.takeOver(self, cluster)
     this.#opened = { boot: recovered.boot, crashes: this.#disk.crashes, checker: new StoreOperationChecker(recovered.epochs) }
     return recovered
   }

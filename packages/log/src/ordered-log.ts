@@ -25,7 +25,7 @@ export interface LogStatus {
   readonly applied: Slot
   /** Of the chain up to `applied`, hexadecimal. Equal on every node at the same slot. */
   readonly hash: string
-  readonly state: 'serving' | 'catchingUp' | 'unavailable' | 'wiped' | 'stopped'
+  readonly state: 'serving' | 'catchingUp' | 'unavailable' | 'wiped' | 'foreign' | 'stopped'
   /** For people: why the state is not `serving`. */
   readonly why?: string
 }
@@ -58,7 +58,7 @@ export interface OrderedLog<O> {
 }
 
 export class LogError extends Error {
-  readonly code: 'unavailable' | 'busy' | 'aborted' | 'closed' | 'wrong_cluster' | 'invalid_configuration'
+  readonly code: 'unavailable' | 'busy' | 'aborted' | 'closed' | 'unknown_version' | 'invalid_configuration'
   constructor(code: LogError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'LogError'

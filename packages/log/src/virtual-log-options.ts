@@ -42,7 +42,7 @@ export interface VirtualLogOptions<O> {
   /** Drawn anew by every process: seeds time-outs and tells two processes of one store apart. 0 to 2^53 - 1. */
   readonly nonce: number
   readonly limits?: Partial<VirtualLogLimits>
-  /** Refused when the store belongs to another cluster. */
+  /** The node takes no part when the store belongs to another one. */
   readonly cluster?: string
   /** A broken invariant or a dead store. The log has stopped by itself; the process should end. Called at most once. */
   readonly onFailure: (error: Error) => void

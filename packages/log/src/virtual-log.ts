@@ -18,6 +18,7 @@ import { StoreError, type LogStore, type Recovered, type RecoveredEpoch } from '
 import type { Capabilities, DecidedEntry, Loglet, LogletFactory } from './loglet.ts'
 import { LogError, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
 import { PeerNetwork } from './peer-network.ts'
+import { AbsentLog } from './absent-log.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import type { Slot } from './slot.ts'
@@ -25,7 +26,6 @@ import { SlotWaiters } from './slot-waiters.ts'
 import type { StateMachine } from './state-machine.ts'
 import { virtualLogLimits } from './virtual-log-limits.ts'
 import type { VirtualLogLimits, VirtualLogOptions } from './virtual-log-options.ts'
-import { WipedLog } from './wiped-log.ts'
 
 /** An election may take this long before callers are told at once that there is no quorum. */
 const graceMs = 3000
@@ -37,32 +37,40 @@ const turnMs = 10
 
 /**
  * Opens the store, the machine and the loglet that the configuration names, and begins to apply. Closing the log closes
- * all of them, and the transport. Rejects with a StoreError or a LogError (`wrong_cluster`).
+ * all of them, and the transport. A store that is empty, or somebody else's, gives a log that takes no part and says why.
+ * Rejects with a StoreError, or with a LogError when the saved state is a newer build's or was saved under other bounds.
  */
 export async function openVirtualLog<O>(options: VirtualLogOptions<O>): Promise<OrderedLog<O>> {
-  const recovered = await options.store.open(options.self)
+  const recovered = await openStore(options)
+  if (recovered instanceof StoreError) return new AbsentLog(options, 'foreign', recovered.message)
   const { genesis } = recovered
-  if (genesis === undefined) return new WipedLog(options)
-  const { configuration } = genesis
-  if (options.cluster !== undefined && options.cluster !== configuration.cluster) {
-    throw new LogError(
-      'wrong_cluster',
-      `the store of ${options.self} belongs to cluster ${configuration.cluster}, not to ${options.cluster}: point this node at its own store`,
-    )
+  if (genesis === undefined) {
+    const why = `the store of ${options.self} is empty: it was wiped, or belongs to no cluster yet. It takes no part, because it may have promised what it no longer knows. Restore its database, or replace the node.`
+    return new AbsentLog(options, 'wiped', why)
   }
-  const factory = await options.loadLoglet(configuration.protocol, configuration.protocolOptions)
+  const { protocol, protocolOptions } = genesis.configuration
+  const factory = await options.loadLoglet(protocol, protocolOptions)
   const limits = { ...virtualLogLimits, ...options.limits }
   const flushed = await options.machine.open()
   const state = recoverState(recovered, flushed, limits, options.machine)
   return new VirtualLog(options, limits, genesis, recovered, factory, state)
 }
 
-/** The saved state counts only when the machine has flushed as much; else everything is read again from the first slot. */
+async function openStore<O>({ store, self, cluster }: VirtualLogOptions<O>): Promise<Recovered | StoreError> {
+  try {
+    return await store.open(self, cluster)
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === 'wrong_node' || error.code === 'wrong_cluster')) return error
+    throw error
+  }
+}
+
+/** The saved state counts only when this build knows its form and the machine has flushed as much; else everything is read again from the first slot. */
 function recoverState<O>(recovered: Recovered, flushed: Slot, limits: VirtualLogLimits, machine: StateMachine<O>): LogState<O> {
   const saved = recovered.epochs.find(({ epoch }) => epoch === 0)?.meta.get(stateKey)
   if (saved !== undefined) {
     const state = LogState.decode(saved, limits, machine.outputs)
-    if (state.slot <= flushed) return state
+    if (state !== undefined && state.slot <= flushed) return state
   }
   return new LogState(limits, machine.outputs)
 }
@@ -193,7 +201,7 @@ class VirtualLog<O> implements OrderedLog<O> {
   }
 
   status(): LogStatus {
-    const { role, leader, available, decidedHigh } = this.#loglet.status()
+    const { role, leader, available, why, decidedHigh } = this.#loglet.status()
     const applied = this.#state.slot
     const decided = Math.max(decidedHigh, applied)
     const known = {
@@ -209,7 +217,7 @@ class VirtualLog<O> implements OrderedLog<O> {
     if (this.#failure !== undefined) return { ...known, state: 'stopped', why: this.#failure.message }
     if (this.#closing !== undefined) return { ...known, state: 'stopped', why: 'it is shutting down' }
     if (!available && this.#scheduler.now() - this.#unavailableSince >= graceMs)
-      return { ...known, state: 'unavailable', why: 'no quorum of the cluster answers this node' }
+      return { ...known, state: 'unavailable', why: why ?? 'no quorum of the cluster answers this node' }
     if (decided - applied > behindSlots)
       return { ...known, state: 'catchingUp', why: `${decided - applied} slots are still to be applied here` }
     return { ...known, state: 'serving' }

@@ -1,4 +1,5 @@
 import { SessionProposer, type Envelope, type OrderedLog, type Outcome } from '@synod/log'
+import { memoryLogStore } from '@synod/log/memory'
 import { afterEach, describe, expect, it } from 'vitest'
 import { emptyDisks, openNode, type NodeDisks, type TestNode } from './support/open-node.ts'
 import { Sequencer } from './support/sequencer.ts'
@@ -158,6 +159,39 @@ describe('the log', () => {
     expect(await second.log.propose(command(id, 1))).toEqual(answer)
   })
 
+  it('computes again what an older build saved, and refuses what a newer one saved', async () => {
+    const sequencer = new Sequencer()
+    const disks = emptyDisks()
+    const first = await openNode(sequencer, disks)
+    const id = await session(first.log)
+    const answer = await first.log.propose(command(id, 1))
+    const { hash } = first.log.status()
+    await first.log.close()
+    const save = async (version: number): Promise<void> => {
+      const store = memoryLogStore(disks.log)
+      await store.open('n1')
+      await store.write([{ op: 'meta', epoch: 0, key: 'log', value: new Uint8Array([version, 0xff, 0xff]) }])
+      await store.close()
+    }
+    await save(1)
+    const second = await openNode(sequencer, disks)
+    await second.log.read()
+    expect(second.log.status().hash).toBe(hash)
+    expect(await second.log.propose(command(id, 1))).toEqual(answer)
+    await second.log.close()
+    await save(99)
+    await expect(openNode(sequencer, disks)).rejects.toMatchObject({ code: 'unknown_version' })
+  })
+
+  it('refuses to remember more or fewer sessions than the cluster did', async () => {
+    const sequencer = new Sequencer()
+    const disks = emptyDisks()
+    const { log } = await openNode(sequencer, disks)
+    await session(log)
+    await log.close()
+    await expect(openNode(sequencer, disks, { limits: { sessionsMax: 7 } })).rejects.toMatchObject({ code: 'invalid_configuration' })
+  })
+
   it('halts on a command version that it does not know', async () => {
     const { log, failures } = await start(new Sequencer(), emptyDisks())
     const id = await session(log)
@@ -175,8 +209,11 @@ describe('the log', () => {
     await expect(log.read()).rejects.toMatchObject({ code: 'unavailable' })
   })
 
-  it('refuses the store of another cluster', async () => {
-    await expect(openNode(new Sequencer(), emptyDisks(), { cluster: '00'.repeat(16) })).rejects.toMatchObject({ code: 'wrong_cluster' })
+  it('takes no part with the store of another cluster, and does not touch it', async () => {
+    const disks = emptyDisks()
+    const { log } = await start(new Sequencer(), disks, { cluster: '00'.repeat(16) })
+    expect(log.status()).toMatchObject({ state: 'foreign', why: expect.stringMatching(/belongs to cluster cdcd/) as string })
+    await expect(log.read()).rejects.toMatchObject({ code: 'unavailable' })
   })
 
   it('reads back entries and parts of them', async () => {

@@ -8,6 +8,8 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from './config-error.ts'
 
+const namesListedMax = 10
+
 export interface LoadedExport {
   /** Which of the names it was. */
   readonly name: string
@@ -26,13 +28,19 @@ export async function loadPackage(name: string, exported: readonly string[], fro
   }
   const found = exported.find((candidate) => loaded[candidate] !== undefined)
   if (found === undefined) {
-    const names = Object.keys(loaded).join(', ') || 'nothing'
+    const names = listed(Object.keys(loaded))
     throw new ConfigError(
       'package_export_missing',
       `package ${name} (${path}) has no export \`${exported.join('` or `')}\` (it has ${names}): name a package that implements this port`,
     )
   }
   return { name: found, value: loaded[found] }
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'nothing'
+  const more = names.length - namesListedMax
+  return names.slice(0, namesListedMax).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
 
 function resolvePackage(name: string, fromFile: string): string {

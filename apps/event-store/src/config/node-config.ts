@@ -27,8 +27,12 @@ const peer = z.strictObject({
 const limits = z.strictObject({
   /** Bytes of one request's body; beyond: 413 `too_large`. */
   bodyBytesMax: z.int().min(1024).max(67_108_864).default(8_388_608),
-  /** Bytes of all bodies being read or appended; beyond: 503 `busy`. */
+  /** Bytes that have arrived of all bodies being read or appended; beyond: 503 `busy`. */
   bodyBytesInFlightMax: z.int().min(1024).default(268_435_456),
+  /** A body of which nothing comes for so long gets 408, and its connection is closed. */
+  bodyStallMillisecondsMax: z.int().min(10).default(10_000),
+  /** A request that has not come as a whole by then gets 408, and its connection is closed. */
+  requestMillisecondsMax: z.int().min(1_000).default(30_000),
   /** Nesting of a body's JSON; beyond: 400. */
   jsonDepthMax: z.int().min(4).max(10_000).default(256),
   /** Subscriptions at a time; beyond: 503 `busy`. */

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Expected } from '@synod/events'
 import type { HttpLimits } from '../config/node-config.ts'
@@ -16,7 +17,7 @@ export function appendRoute(app: FastifyInstance, node: NodeView, limits: HttpLi
   const bodies = new BodyReader(limits)
   app.post<{ Params: { stream: string } }>('/streams/:stream', async (request, reply) => {
     const expected = expectedOf(parseQuery(request.raw.url ?? '', ['expected']))
-    const key = idempotencyKeyOf(request.headers['idempotency-key'])
+    const key = idempotencyKeyOf(request.raw)
     const store = serving(node)
     const appended = await bodies.withBody(request.raw, async (body) => {
       const events = parseEvents(body, limits.jsonDepthMax)
@@ -33,8 +34,13 @@ function expectedOf(query: Query): Expected {
   return words.find((word) => word === value) ?? toInteger(value, 'expected', 0, Number.MAX_SAFE_INTEGER, `${words.join(', ')} and `)
 }
 
-function idempotencyKeyOf(header: string | string[] | undefined): string | undefined {
-  if (header === undefined) return undefined
-  if (typeof header !== 'string' || header === '') throw invalidArgument('Idempotency-Key must be one value that is not empty')
-  return header
+/** Node joins headers of one name to "a, b", which would pass for a key; here each is seen for itself. */
+function idempotencyKeyOf({ headers, headersDistinct }: IncomingMessage): string | undefined {
+  const key = headers['idempotency-key']
+  if (key === undefined) return undefined
+  const given = headersDistinct['idempotency-key']?.length ?? 0
+  if (typeof key !== 'string' || key === '' || given !== 1) {
+    throw invalidArgument(`Idempotency-Key must be one value that is not empty${given > 1 ? `: there are ${given}` : ''}`)
+  }
+  return key
 }

@@ -2,7 +2,7 @@
  * The fixed surface (docs/http.md) on fastify. It listens from the first moment of a process, so that a node which is starting,
  * wiped or stopping says so itself instead of refusing connections.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { METHODS, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type HTTPMethods } from 'fastify'
 import type { HttpLimits } from '../config/node-config.ts'
@@ -10,7 +10,7 @@ import type { NodeView } from '../node/node-view.ts'
 import { appendRoute } from './append-route.ts'
 import { clusterRoutes } from './cluster-routes.ts'
 import { healthRoutes } from './health-routes.ts'
-import { HttpError, invalidArgument } from './http-error.ts'
+import { HttpError, invalidArgument, unavailable } from './http-error.ts'
 import { readRoutes } from './read-routes.ts'
 import { Subscriptions, subscriptionRoutes } from './subscription-routes.ts'
 import { toHttpError } from './to-http-error.ts'
@@ -32,16 +32,18 @@ export interface HttpServerOptions {
 }
 
 const urls: Readonly<Record<string, HTTPMethods[]>> = {
-  '/streams/:stream': ['GET', 'POST'],
+  '/streams/:stream': ['GET', 'HEAD', 'POST'],
   '/streams/:stream/subscription': ['GET'],
-  '/events': ['GET'],
+  '/events': ['GET', 'HEAD'],
   '/events/subscription': ['GET'],
-  '/cluster': ['GET'],
-  '/node': ['GET'],
-  '/health/live': ['GET'],
-  '/health/ready': ['GET'],
+  '/cluster': ['GET', 'HEAD'],
+  '/node': ['GET', 'HEAD'],
+  '/health/live': ['GET', 'HEAD'],
+  '/health/ready': ['GET', 'HEAD'],
 }
-const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
+/** How late a request that came too slowly may be noticed; Node's own default is half a minute. */
+const connectionsCheckMilliseconds = 2_000
+const headersMillisecondsMax = 10_000
 
 /** Longer than any answer takes. */
 const closeMillisecondsMax = 5_000
@@ -52,16 +54,23 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
-    requestTimeout: 30_000,
+    // Refused by `refuseUnfit`, in this surface's own form.
+    return503OnClosing: false,
+    requestTimeout: options.limits.requestMillisecondsMax,
+    http: {
+      connectionsCheckingInterval: connectionsCheckMilliseconds,
+      headersTimeout: Math.min(headersMillisecondsMax, options.limits.requestMillisecondsMax),
+      requireHostHeader: false,
+    },
     // A stream's name may be 512 bytes, three characters each when percent-encoded; what is longer is refused by name, not as "no such route".
     routerOptions: { maxParamLength: 16_384, querystringParser: () => ({}) },
     frameworkErrors: (error, _request, reply) => send(reply.raw, toHttpError(error) ?? invalidArgument(error.message)),
     clientErrorHandler: onClientError,
   })
   app.server.maxConnections = options.limits.connectionsMax
+  app.server.on('checkExpectation', onUnknownExpectation)
   app.removeAllContentTypeParsers()
   // A body is JSON whatever its type is called; the route itself reads it, counted and within bounds.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -73,6 +82,8 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   app.setNotFoundHandler((request) => {
     throw new HttpError(404, 'not_found', `there is no ${request.method} ${request.url.slice(0, 200)}: see docs/http.md`)
   })
+  let closing = false
+  app.addHook('onRequest', (request, _reply, done) => done(unfitness(request.raw, closing)))
   register(app, options, subscriptions)
   try {
     await app.listen({ host: options.host, port: options.port, backlog: 1024 })
@@ -80,7 +91,19 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
     await app.close()
     throw error
   }
-  return { port: portOf(app.server), close: () => closeAll(app, subscriptions) }
+  return { port: portOf(app.server), close }
+
+  async function close(): Promise<void> {
+    closing = true
+    await closeAll(app, subscriptions)
+  }
+}
+
+/** Why a request is refused whatever it asks for. */
+function unfitness({ headers, httpVersion }: IncomingMessage, closing: boolean): HttpError | undefined {
+  if (closing) return unavailable('this node is stopping: ask another node')
+  if (headers.host === undefined && httpVersion === '1.1') return invalidArgument('the header Host is missing: HTTP/1.1 wants one')
+  return undefined
 }
 
 function register(app: FastifyInstance, { node, limits }: HttpServerOptions, subscriptions: Subscriptions): void {
@@ -89,9 +112,11 @@ function register(app: FastifyInstance, { node, limits }: HttpServerOptions, sub
   subscriptionRoutes(app, node, limits, subscriptions)
   clusterRoutes(app, node)
   healthRoutes(app, node)
+  // What nobody routes would be "no such route"; every method that Node understands is to be told 405.
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   for (const [url, allowed] of Object.entries(urls)) {
     app.route({
-      method: methods.filter((method) => !allowed.includes(method)),
+      method: app.supportedMethods.filter((method) => !allowed.includes(method)),
       url,
       onRequest: (request) => {
         throw new HttpError(405, 'method_not_allowed', `${request.method} is not possible here: ${allowed.join(', ')}`, { allow: allowed })
@@ -127,8 +152,17 @@ function send(response: ServerResponse<IncomingMessage>, error: HttpError): void
     'content-length': Buffer.byteLength(body),
     ...(error.status === 503 && { 'retry-after': '1' }),
     ...(error.status === 405 && { allow: String(error.details.allow) }),
+    // The rest of its body may still come, or never.
+    ...(error.status === 408 && { connection: 'close' }),
   })
   response.end(body)
+}
+
+function onUnknownExpectation(request: IncomingMessage, response: ServerResponse<IncomingMessage>): void {
+  const expected = JSON.stringify(String(request.headers.expect).slice(0, 64))
+  // Whoever expects something may hold the body back until then: this connection would wait for it.
+  response.setHeader('connection', 'close')
+  send(response, new HttpError(417, 'invalid_argument', `Expect is ${expected}: allowed is 100-continue, or leave the header out`))
 }
 
 /** What never became a request: the connection is of no more use. */
@@ -141,7 +175,8 @@ function onClientError(error: Error & { code?: string }, socket: Socket): void {
         ? [408, 'Request Timeout']
         : [400, 'Bad Request']
   const code = status === 431 ? 'too_large' : 'invalid_argument'
-  const body = JSON.stringify({ code, message: `not a request of HTTP that this node understands (${error.code ?? error.message})` })
+  const what = status === 408 ? 'the request did not arrive in time: send it again' : 'not a request of HTTP that this node understands'
+  const body = JSON.stringify({ code, message: `${what} (${error.code ?? error.message})` })
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )

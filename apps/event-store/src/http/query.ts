@@ -42,7 +42,7 @@ export function integerOf(query: Query, name: string, min: number, max = Number.
 }
 
 export function toInteger(value: string, name: string, min: number, max: number, also = ''): number {
-  const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
+  const number = /^(?:0|[1-9]\d{0,15})$/.test(value) ? Number(value) : Number.NaN
   if (!(number >= min && number <= max)) {
     throw invalidArgument(`${name} is ${quote(value)}: allowed are ${also}integers from ${min} to ${max}`, { parameter: name })
   }

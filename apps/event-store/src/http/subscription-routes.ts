@@ -62,10 +62,12 @@ export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits:
       if (reply.sent) reply.raw.end()
     }
   }
-  app.get<{ Params: { stream: string } }>('/streams/:stream/subscription', (request, reply) =>
+  // HEAD of what never ends is not possible.
+  const only = { exposeHeadRoute: false }
+  app.get<{ Params: { stream: string } }>('/streams/:stream/subscription', only, (request, reply) =>
     follow(request, reply, request.params.stream),
   )
-  app.get('/events/subscription', (request, reply) => follow(request, reply))
+  app.get('/events/subscription', only, (request, reply) => follow(request, reply))
 }
 
 function startOf(request: FastifyRequest): SubscribeOptions {

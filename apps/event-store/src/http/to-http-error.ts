@@ -32,6 +32,9 @@ export function toHttpError(error: unknown): HttpError | undefined {
 function fromFramework(error: unknown): HttpError | undefined {
   const { statusCode, code, message } = error as { statusCode?: unknown; code?: unknown; message?: string }
   if (typeof statusCode !== 'number' || typeof code !== 'string') return undefined
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return invalidArgument('content-type is not a media type: send application/json, or leave the header out (a body is JSON in any case)')
+  }
   if (statusCode === 413) return tooLarge(message ?? code)
   if (statusCode === 503) return unavailable('this node is stopping: ask another node')
   if (statusCode === 408) return new HttpError(408, 'invalid_argument', 'the request did not arrive in time: send it again')

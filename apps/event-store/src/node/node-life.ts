@@ -35,7 +35,7 @@ export class NodeLife implements NodeView {
     const log = this.#node?.log.status()
     const common = { decidedSlot: log?.decided ?? 0, appliedSlot: log?.applied ?? 0, position: this.#node?.events?.position() ?? 0 }
     const { state, why } = this.#state()
-    // A wiped store does not know its cluster's protocol: what the config file says then stands in for it.
+    // A store that is wiped or foreign does not know this cluster's protocol: what the config file says then stands in for it.
     const { package: protocol, options } = this.#config.consensus
     return {
       state,

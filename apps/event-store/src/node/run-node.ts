@@ -103,8 +103,6 @@ class Ending {
 }
 
 const refusals = new Set([
-  'wrong_node',
-  'wrong_cluster',
   'unsafe_settings',
   'invalid_configuration',
   'invalid_options',

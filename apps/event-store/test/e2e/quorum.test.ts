@@ -20,15 +20,21 @@ interface NodeFile {
   readSide: { options: Record<string, string> }
 }
 
-async function runNode(config: NodeFile): Promise<{ readonly code: number; readonly printed: string }> {
+/** A node of its own beside the cluster: what it says of itself, and its end. */
+async function saysWhyNotReady(config: NodeFile): Promise<{ readonly message: string; readonly code: number | null }> {
   const file = join(cluster.data, 'other.json')
   writeFileSync(file, JSON.stringify(config))
   const main = join(import.meta.dirname, '../../src/main.ts')
-  const child = spawn(process.execPath, [main, 'node', '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let printed = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text))
-  const [code] = (await once(child, 'exit')) as [number]
-  return { code, printed }
+  const child = spawn(process.execPath, [main, 'node', '--config', file], { stdio: ['ignore', 'ignore', 'ignore'] })
+  const exit = once(child, 'exit')
+  const message = await cluster.until('the node to say why it is not ready', 30_000, async () => {
+    const response = await fetch(`http://127.0.0.1:${config.http.port}/health/ready`).catch(() => undefined)
+    const text = await response?.text()
+    return response?.status === 503 && /belongs/.test(text ?? '') ? text : undefined
+  })
+  child.kill('SIGTERM')
+  const [code] = (await exit) as [number | null]
+  return { message, code }
 }
 
 describe('three nodes of which some are dead, wiped or strangers', { timeout: 120_000 }, () => {
@@ -64,7 +70,7 @@ describe('three nodes of which some are dead, wiped or strangers', { timeout: 12
     requireAcknowledged(await readEverywhere(cluster), acknowledged)
   })
 
-  test('the store of another node, or of another cluster, is refused and not touched', async () => {
+  test('with the store of another node, or of another cluster, a node takes no part, says so, and does not touch it', async () => {
     await cluster.stop()
     await using postgres = await startPostgres({ dataDir: join(cluster.data, 'n1', 'postgres') }).then((server) => ({
       ...server,
@@ -73,12 +79,10 @@ describe('three nodes of which some are dead, wiped or strangers', { timeout: 12
     const own = JSON.parse(readFileSync(join(cluster.data, 'n1', 'config.json'), 'utf8')) as NodeFile & { cluster: string }
     const options = { connectionString: postgres.connectionString }
     const at = { ...own, store: { ...own.store, options }, readSide: { ...own.readSide, options } }
-    const asOther = await runNode({ ...at, id: 'n2' })
-    expect(asOther.code).toBe(78)
-    expect(asOther.printed).toMatch(/n1/)
-    const asStranger = await runNode({ ...at, cluster: 'f'.repeat(32) } as NodeFile)
-    expect(asStranger.code).toBe(78)
-    expect(asStranger.printed).toMatch(new RegExp(own.cluster))
+    const asOther = await saysWhyNotReady({ ...at, id: 'n2', http: own.http } as NodeFile)
+    expect(asOther).toMatchObject({ code: 0, message: expect.stringMatching(/belongs to node n1, not to n2/) as string })
+    const asStranger = await saysWhyNotReady({ ...at, cluster: 'f'.repeat(32) } as NodeFile)
+    expect(asStranger).toMatchObject({ code: 0, message: expect.stringMatching(new RegExp(`belongs to cluster ${own.cluster}`)) as string })
   })
 
   test('a wiped store stays alive, says so, never votes; the others go on', async () => {

@@ -106,11 +106,13 @@ export function logStoreConformance(suite: LogStoreConformance): void {
         await expect((await newStore(disk)).found(genesis)).rejects.toMatchObject({ code: 'already_founded' })
       })
 
-      it('refuses the store of another node, without raising its boot or stopping its owner', async () => {
+      it('refuses the store of another node or cluster, without raising its boot or stopping its owner', async () => {
         const disk = await newDisk()
         await (await newStore(disk)).found(genesis)
         const { store } = await opened(disk)
         await expect((await newStore(disk)).open('n2')).rejects.toMatchObject({ name: 'StoreError', code: 'wrong_node' })
+        const other = (await newStore(disk)).open('n1', '00'.repeat(16))
+        await expect(other).rejects.toMatchObject({ name: 'StoreError', code: 'wrong_cluster' })
         await store.write([slot(1, 1)])
         expect((await opened(disk)).recovered.boot).toBe(2)
       })

@@ -1,6 +1,7 @@
 /**
- * The log of a node whose store holds no genesis record: it was wiped, or never founded. It votes for nothing and knows
- * nothing, so that two wiped nodes never found a new cluster and a wiped one never forgets a promise (consensus.md, bug 7).
+ * The log of a node that takes no part, and lives to say why. Its store holds no genesis record: it was wiped, or never
+ * founded; it votes for nothing and knows nothing, so that two wiped nodes never found a new cluster and a wiped one never
+ * forgets a promise. Or its store is another node's, or another cluster's, and was not touched.
  */
 import type { Bytes } from '@synod/codec'
 import type { Capabilities } from './loglet.ts'
@@ -8,12 +9,16 @@ import { LogError, type LogStatus, type OrderedLog, type Outcome } from './order
 import type { Slot } from './slot.ts'
 import type { VirtualLogOptions } from './virtual-log-options.ts'
 
-export class WipedLog<O> implements OrderedLog<O> {
+export class AbsentLog<O> implements OrderedLog<O> {
   readonly capabilities: Capabilities = { leader: false, anyNodeProposes: false, linearizableRead: 'barrier', durability: 'quorumDisk' }
   readonly #options: VirtualLogOptions<O>
+  readonly #state: 'wiped' | 'foreign'
+  readonly #why: string
 
-  constructor(options: VirtualLogOptions<O>) {
+  constructor(options: VirtualLogOptions<O>, state: 'wiped' | 'foreign', why: string) {
     this.#options = options
+    this.#state = state
+    this.#why = why
   }
 
   propose(): Promise<Outcome<O>> {
@@ -37,7 +42,7 @@ export class WipedLog<O> implements OrderedLog<O> {
   }
 
   status(): LogStatus {
-    return { epoch: 0, protocol: '', mode: '', role: 'none', decided: 0, applied: 0, hash: '', state: 'wiped', why: this.#error().message }
+    return { epoch: 0, protocol: '', mode: '', role: 'none', decided: 0, applied: 0, hash: '', state: this.#state, why: this.#why }
   }
 
   onStatus(): void {}
@@ -56,9 +61,6 @@ export class WipedLog<O> implements OrderedLog<O> {
   }
 
   #error(): LogError {
-    return new LogError(
-      'unavailable',
-      `the store of ${this.#options.self} is empty: it was wiped, or belongs to no cluster yet. It takes no part, because it may have promised what it no longer knows. Restore its database, or replace the node.`,
-    )
+    return new LogError('unavailable', this.#why)
   }
 }
