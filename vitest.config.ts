@@ -6,6 +6,11 @@ const packages = ['packages', 'apps', 'tooling'].flatMap((folder) =>
   readdirSync(new URL(folder, import.meta.url)).map((name) => `${folder}/${name}`),
 )
 
+/** One after the other: real clusters with real time-outs, and a simulator that takes every core, want the machine to themselves. */
+function groupOf(root: string): number {
+  return ['apps/event-store', 'packages/simulator'].indexOf(root) + 1
+}
+
 export default defineConfig({
   test: {
     passWithNoTests: true,
@@ -18,7 +23,7 @@ export default defineConfig({
       .map((root) => ({
         extends: true as const,
         root: `./${root}`,
-        test: { name: root, include: ['test/**/*.test.ts'] },
+        test: { name: root, include: ['test/**/*.test.ts'], sequence: { groupOrder: groupOf(root) } },
       })),
   },
 })

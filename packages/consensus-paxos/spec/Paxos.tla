@@ -17,10 +17,12 @@ CONSTANTS
     Value,      \* what may be proposed
     Acceptor,   \* who votes
     Quorum,     \* sets of acceptors of which any two meet
-    MaxBallot   \* ballots are 1 .. MaxBallot; 0 is none
+    MaxBallot,  \* ballots are 1 .. MaxBallot; 0 is none
+    None        \* no value
 
 Ballot == 1 .. MaxBallot
-None == CHOOSE v : v \notin Value
+
+ASSUME NoneIsNoValue == None \notin Value
 
 ASSUME QuorumAssumption ==
     /\ \A Q \in Quorum : Q \subseteq Acceptor

@@ -92,7 +92,7 @@ test('bug 3: after a promise nothing below it is accepted, at no index', () => {
   expect(lab.packets('nack').map(({ message }) => message.promised)).toEqual([ballot(7, 'n1'), ballot(7, 'n1'), ballot(7, 'n1')])
 })
 
-test.each(['multi', 'basic'])('bug 4, %s: accepting raises the promise, also over a restart', (mode) => {
+test.each(['multi', 'basic'])('bug 4: %s, accepting raises the promise, also over a restart', (mode) => {
   const lab = new Lab({ mode })
   const scope = mode === 'multi' ? 'suffix' : 'slot'
   lab.inject('n1', 'n2', { kind: 'accept', ballot: ballot(3, 'n1'), commit: 0, slots: [{ index: 1, entry: value('x') }] })
@@ -111,7 +111,7 @@ test.each(['multi', 'basic'])('bug 4, %s: accepting raises the promise, also ove
   }
 })
 
-test.each(['multi', 'basic'])('bug 5, %s: what a crash can take back was not said', (mode) => {
+test.each(['multi', 'basic'])('bug 5: %s, what a crash can take back was not said', (mode) => {
   const lab = new Lab({ mode })
   const scope = mode === 'multi' ? 'suffix' : 'slot'
   lab.pool = []

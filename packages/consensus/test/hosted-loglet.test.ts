@@ -112,7 +112,7 @@ const send = (message: string, reveals?: 'nothing'): Effect<Bytes> => ({
 })
 
 describe('the runtime', () => {
-  it('sends nothing that reveals what is not durable yet (bug 5), and does not hold back what reveals nothing', async () => {
+  it('bug 5: sends nothing that reveals what is not durable yet, and does not hold back what reveals nothing', async () => {
     const rig = new Rig()
     const loglet = await rig.open((input) => (input.kind === 'offer' ? [persist(1, 1), send('accepted'), send('hello', 'nothing')] : []))
     void loglet.offer(text('x'))
@@ -159,7 +159,7 @@ describe('the runtime', () => {
     expect(delivered).toEqual([1, 2, 3])
   })
 
-  it('stops at a failed write, and says nothing more (bug 6)', async () => {
+  it('bug 6: stops at a failed write, and says nothing more', async () => {
     const rig = new Rig()
     const loglet = await rig.open((input) => (input.kind === 'offer' ? [persist(1, 1), send('accepted')] : []))
     const offer = loglet.offer(text('x'))

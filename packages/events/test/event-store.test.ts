@@ -43,7 +43,7 @@ describe('append', () => {
     expect(store.position()).toBe(3)
   })
 
-  test('an overlap in part, another order, another stream and a doubled id are conflicts and write nothing', async () => {
+  test('an overlap in part, another order, another stream are conflicts and write nothing', async () => {
     const { store } = await openNode()
     const [a, b, c] = [1, 2, 3].map((number) => event('x', number, { id: uuid(number) })) as [ProposedEvent, ProposedEvent, ProposedEvent]
     await store.append({ stream: 's', events: [a, b], expected: 'any' })
@@ -52,12 +52,24 @@ describe('append', () => {
       { stream: 's', events: [c, a], expected: 'any' },
       { stream: 's', events: [b, a], expected: 'any' },
       { stream: 't', events: [a], expected: 'any' },
-      { stream: 's', events: [c, c], expected: 'any' },
-      { stream: 's', events: [a, a], expected: 'any' },
     ]
     for (const request of conflicts) await expect(store.append(request)).rejects.toMatchObject({ code: 'event_id_conflict' })
     expect(store.position()).toBe(2)
     await expect(store.readStream('t', local)).rejects.toMatchObject({ code: 'stream_not_found' })
+  })
+
+  test('one id twice in a request is no conflict but a mistake: both places are named, known or not', async () => {
+    const { store } = await openNode()
+    const known = event('x', 1, { id: '00000000-0000-4000-8000-00000000000a' })
+    await store.append({ stream: 's', events: [known], expected: 'any' })
+    for (const twice of [known, event('x', 2, { id: '00000000-0000-4000-8000-00000000000b' })]) {
+      const events = [event('y'), twice, event('z'), { ...twice, id: twice.id?.toUpperCase() ?? '' }]
+      await expect(store.append({ stream: 's', events, expected: 'any' })).rejects.toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringContaining('events 1 and 3 have the same id') as string,
+      })
+    }
+    expect(store.position()).toBe(1)
   })
 
   test('an idempotency key keeps the answer, a refusal too, and belongs to one request of one principal', async () => {

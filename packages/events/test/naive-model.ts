@@ -33,7 +33,8 @@ export class NaiveModel {
   }
 
   append(request: ModelRequest): ModelAnswer {
-    const { key } = request
+    const { key, ids } = request
+    if (new Set(ids).size < ids.length) return { code: 'invalid_argument' }
     if (key === undefined) return this.#append(request)
     const text = JSON.stringify(request)
     const known = this.#keys.find((entry) => entry.key === key)
@@ -55,7 +56,6 @@ export class NaiveModel {
       const last = found.at(-1)
       return inOrder && last !== undefined ? { revision: last.revision, position: last.position } : { code: 'event_id_conflict' }
     }
-    if (new Set(ids).size < ids.length) return { code: 'event_id_conflict' }
     const length = this.stream(stream).length
     const isAsExpected =
       expected === 'any' || (expected === 'noStream' ? length === 0 : expected === 'streamExists' ? length > 0 : length - 1 === expected)

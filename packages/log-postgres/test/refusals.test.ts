@@ -180,7 +180,7 @@ describe('damage', () => {
 })
 
 describe('other refusals', () => {
-  it('a full disk: the store is dead, and what it holds is whole', async () => {
+  it('bug 6: a full disk: the store is dead, and what it holds is whole', async () => {
     const schema = 'full' // a word of SQL, too
     const store = await openOn(database.connectionString, { schema })
     await store.write([slot(1)])

@@ -16,7 +16,7 @@ export interface NodeView {
 
 export interface NodeStatus {
   /** `starting` and `stopping` are the process's, the others are the log's. */
-  readonly state: 'starting' | 'serving' | 'catchingUp' | 'unavailable' | 'wiped' | 'foreign' | 'foreign' | 'stopping' | 'stopped'
+  readonly state: 'starting' | 'serving' | 'catchingUp' | 'unavailable' | 'wiped' | 'foreign' | 'stopping' | 'stopped'
   /** For people: why the state is not `serving`. */
   readonly why?: string
   readonly role: 'leader' | 'follower' | 'replica'

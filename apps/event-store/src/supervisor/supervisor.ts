@@ -14,6 +14,7 @@ import { openClusterFile, writeClusterFile, type ClusterFile, type WantedCluster
 import { requireFree, transportPorts } from './ports.ts'
 import { StartError } from './start-error.ts'
 import { SupervisedNode } from './supervised-node.ts'
+import { waitUntilReady } from './wait-until-ready.ts'
 
 export interface SupervisorOptions extends WantedCluster {
   readonly data: string
@@ -28,8 +29,6 @@ export interface SupervisorOptions extends WantedCluster {
 }
 
 const leftoverMillisecondsMax = 15_000
-const readyPollMilliseconds = 100
-const slowMilliseconds = 30_000
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -48,7 +47,7 @@ export class Supervisor {
     return this.#urls
   }
 
-  /** Resolves when every node that can be is ready, or when it was stopped meanwhile. @throws StartError, ServerError, ConfigError, StoreError */
+  /** Resolves when a quorum is ready, and with it every node that can be, or when it was stopped meanwhile. @throws StartError, ServerError, ConfigError, StoreError */
   start(): Promise<void> {
     this.#starting ??= this.#startAll()
     return this.#starting
@@ -62,7 +61,7 @@ export class Supervisor {
 
   async #startAll(): Promise<void> {
     const { data, report, host, port } = this.#options
-    mkdirSync(data, { recursive: true })
+    makeFolder(data)
     this.#lock = lockFolder(join(data, 'start.lock'))
     let file = openClusterFile(data, this.#options)
     // Before anything is written: a mistyped name must not become a cluster.
@@ -152,24 +151,14 @@ export class Supervisor {
   }
 
   async #waitReady(): Promise<void> {
-    const startedAt = performance.now()
-    let told = false
-    const waiting = new Map(this.#nodes.map((node, index) => [node, this.#urls[index] ?? '']))
-    while (waiting.size > 0 && !this.#stopping.signal.aborted) {
-      for (const [node, url] of waiting) {
-        const { state, why } = await healthOf(url)
-        if (state === 'ready' || state === 'wiped' || node.over !== undefined) waiting.delete(node)
-        if (state === 'wiped') this.#options.report(`${node.id} takes no part: ${why}`)
-        else if (state === 'ready') this.#options.report(`${node.id} is ready`)
-      }
-      if (!told && performance.now() - startedAt > slowMilliseconds) {
-        told = true
-        this.#options.report(
-          `still waiting for ${[...waiting.keys()].map(({ id }) => id).join(', ')}: see node.log below ${this.#options.data}`,
-        )
-      }
-      if (waiting.size > 0) await sleep(readyPollMilliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
-    }
+    const nodes = this.#nodes.map((node, index) => ({
+      id: node.id,
+      url: this.#urls[index] ?? '',
+      get over() {
+        return node.over
+      },
+    }))
+    await waitUntilReady({ nodes, signal: this.#stopping.signal, report: this.#options.report })
     if (this.#nodes.every(({ over }) => over !== undefined)) throw new StartError('no node runs: what is above says why')
   }
 
@@ -187,14 +176,12 @@ function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-async function healthOf(url: string): Promise<{ readonly state: string; readonly why: string }> {
+function makeFolder(path: string): void {
   try {
-    const ready = await fetch(new URL('/health/ready', url), { signal: AbortSignal.timeout(1000) })
-    if (ready.ok) return { state: 'ready', why: '' }
-    const node = await fetch(new URL('/node', url), { signal: AbortSignal.timeout(1000) })
-    const { state, why } = (await node.json()) as { state?: string; why?: string }
-    return { state: state ?? '', why: why ?? '' }
-  } catch {
-    return { state: 'unreachable', why: '' } // not listening yet
+    mkdirSync(path, { recursive: true })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'is no folder, or lies below a file' : `cannot be made (${code})`
+    throw new StartError(`the data folder ${path} ${what}: name another one with SYNOD_DATA`, { cause })
   }
 }

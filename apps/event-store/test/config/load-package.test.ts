@@ -18,6 +18,7 @@ beforeAll(() => {
   install('plain', { exports: './index.js' }, 'export const transport = { name: "plain" }')
   install('import-only', { exports: { '.': { import: './index.js' } } }, 'export const transport = { name: "import-only" }')
   install('@synod/transport-tcp', { exports: './index.js' }, 'export const transport = { name: "my own" }')
+  install('many', { exports: './index.js' }, Array.from({ length: 12 }, (_, at) => `export const x${at + 10} = 1`).join('\n'))
   install('broken', { exports: './index.js' }, 'throw new Error("ouch")')
   writeFileSync(join(folder, 'local.js'), 'export const protocol = 1')
 })
@@ -43,6 +44,7 @@ describe('a package named in a configuration', () => {
   test.each([
     ['nowhere', 'package_not_found', /nowhere is found neither from .* nor from the app/],
     ['plain', 'package_export_missing', /plain .* has no export `protocol` \(it has transport\)/],
+    ['many', 'package_export_missing', /no export `protocol` \(it has x10, .*x19 and 2 more\)/],
     ['broken', 'package_failed', /broken .* does not load: ouch/],
   ])('%s is refused as %s', async (name, code, message) => {
     await expect(loadPackage(name, ['protocol'], config)).rejects.toMatchObject({

@@ -12,6 +12,13 @@ beforeEach(() => {
   served.store.appends.length = 0
   served.store.onAppend = new ScriptedStore().onAppend
 })
+async function raw(request: string | Buffer): Promise<string> {
+  const socket = connect(served.port, '127.0.0.1')
+  socket.write(request)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return answer.toString()
+}
 const append = (body: string | Uint8Array<ArrayBuffer>, query = '', headers: Record<string, string> = {}) =>
   post(`${served.url}/streams/s${query}`, body, headers)
 
@@ -45,7 +52,7 @@ describe('an append', () => {
     expect(served.store.appends[0]?.expected).toBe(expected)
   })
 
-  test.each(['-1', '1.5', '9007199254740992', '99999999999999999999', 'anything', '', '1e3', '0x1', ' 1'])(
+  test.each(['-1', '1.5', '9007199254740992', '99999999999999999999', 'anything', '', '1e3', '0x1', ' 1', '01', '00'])(
     'refuses expected=%j and says what is allowed',
     async (value) => {
       const { status, body } = await append('[{"type":"A","data":1}]', `?expected=${encodeURIComponent(value)}`)
@@ -138,6 +145,30 @@ describe('an append', () => {
     expect((await append('[{"type":"A","data":1}]', '', { 'idempotency-key': '' })).status).toBe(400)
   })
 
+  test('two Idempotency-Keys are none', async () => {
+    const answer = await raw(
+      'POST /streams/s HTTP/1.1\r\nhost: x\r\nidempotency-key: a\r\nIdempotency-Key: b\r\ncontent-length: 21\r\n\r\n[{"type":"A","data":1}]',
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toMatch(/Idempotency-Key must be one value.*there are 2/)
+    expect(served.store.appends).toEqual([])
+  })
+
+  test('a body that is encoded is refused by name', async () => {
+    const { status, body } = await append('[{"type":"A","data":1}]', '', { 'content-encoding': 'gzip' })
+    expect({ status, code: body.code }).toEqual({ status: 415, code: 'invalid_argument' })
+    expect(body.message).toMatch(/content-encoding is "gzip": allowed is identity/)
+    expect((await append('[{"type":"A","data":1}]', '', { 'content-encoding': 'identity' })).status).toBe(201)
+  })
+
+  test('a body in pieces of one byte comes out whole', async () => {
+    const text = '[{"type":"A","data":"äöü"}]'
+    const pieces = [...Buffer.from(text)].map((byte) => Buffer.from([0x31, 0x0d, 0x0a, byte, 0x0d, 0x0a]))
+    const head = 'POST /streams/s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
+    expect(await raw(Buffer.concat([Buffer.from(head), ...pieces, Buffer.from('0\r\n\r\n')]))).toMatch(/^HTTP\/1\.1 201 /)
+    expect(Buffer.from(served.store.appends[0]?.events[0]?.data ?? []).toString()).toBe('"äöü"')
+  })
+
   test('a conflict says what was expected and what is', async () => {
     served.store.onAppend = () => Promise.reject(new WrongExpectedRevisionError('s', 3, 'noStream'))
     const { status, body } = await append('[{"type":"A","data":1}]', '?expected=3')
@@ -212,6 +243,66 @@ describe('an append', () => {
     controller.abort()
     expect(await asked).toBe('gone')
     expect(await aborted).toMatch(/client has gone/)
+  })
+
+  test('what is announced, or of unknown length, holds nothing: only bytes that came count', async () => {
+    await using bounded = await serve({ bodyBytesMax: 100_000, bodyBytesInFlightMax: 200_000 })
+    const idle = Array.from({ length: 40 }, () => connect(bounded.port, '127.0.0.1'))
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    const { promise: go, resolve: release } = Promise.withResolvers<void>()
+    bounded.store.onAppend = async () => {
+      if (bounded.store.appends.length === 40) begin()
+      await go
+      return { revision: 0, position: 1 }
+    }
+    for (const [index, socket] of idle.entries()) {
+      const how = index % 2 === 0 ? 'content-length: 100000\r\n\r\n[' : 'transfer-encoding: chunked\r\n\r\n1\r\n[\r\n'
+      socket.write(`POST /streams/s HTTP/1.1\r\nhost: x\r\n${how}`)
+    }
+    const chunked = Array.from({ length: 40 }, () => {
+      const body = new Blob(['[{"type":"A","data":1}]']).stream()
+      return ask(`${bounded.url}/streams/s`, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    })
+    await Promise.race([begun, ...chunked.map(async (asked) => expect((await asked).body).toEqual('under way'))])
+    release()
+    expect((await Promise.all(chunked)).map(({ status }) => status)).toEqual(chunked.map(() => 201))
+    for (const socket of idle) socket.destroy()
+  })
+
+  test.each([
+    ['stalls', { bodyStallMillisecondsMax: 100 }, 0],
+    ['trickles', { bodyStallMillisecondsMax: 5_000, requestMillisecondsMax: 1_000 }, 50],
+  ])('a body that %s is cut with 408', async (_how, limits, everyMilliseconds) => {
+    await using slow = await serve(limits)
+    const socket = connect(slow.port, '127.0.0.1')
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+    socket.on('error', () => undefined) // it may be cut in the middle of a write
+    socket.write('POST /streams/s HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n[')
+    const trickle = everyMilliseconds === 0 ? undefined : setInterval(() => socket.writable && socket.write(' '), everyMilliseconds)
+    await once(socket, 'close')
+    clearInterval(trickle)
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /)
+    expect(answer).toMatch(/"code":"invalid_argument".*send it again/)
+  })
+
+  test('a request that comes while the server closes is refused in the one form of errors', async () => {
+    const closing = await serve()
+    const socket = connect(closing.port, '127.0.0.1')
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+    // The second request has begun, so its connection is not idle, and it ends only after the server has begun to close.
+    socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\nGET /cluster HTTP/1.1\r\nhost: x\r\n')
+    await once(socket, 'data')
+    answer = ''
+    const closed = closing.close()
+    socket.write('\r\n')
+    await once(socket, 'close')
+    await closed
+    expect(answer).toMatch(/^HTTP\/1\.1 503 /)
+    expect(answer).toMatch(/retry-after: 1\r\n/)
+    expect(answer).toMatch(/connection: close\r\n/i)
+    expect(answer).toMatch(/"code":"unavailable","message":"this node is stopping/)
   })
 
   test('bodies under way are bounded', async () => {

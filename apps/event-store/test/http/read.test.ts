@@ -128,16 +128,43 @@ describe('routes', () => {
   })
 
   test.each([
-    ['PUT', '/streams/s', 'GET, POST'],
-    ['DELETE', '/events', 'GET'],
-    ['POST', '/events', 'GET'],
-    ['POST', '/cluster', 'GET'],
-    ['POST', '/health/ready', 'GET'],
+    ['PUT', '/streams/s', 'GET, HEAD, POST'],
+    ['DELETE', '/events', 'GET, HEAD'],
+    ['POST', '/events', 'GET, HEAD'],
+    ['POST', '/cluster', 'GET, HEAD'],
+    ['POST', '/health/ready', 'GET, HEAD'],
+    ['QUERY', '/events', 'GET, HEAD'],
+    ['PROPFIND', '/streams/s', 'GET, HEAD, POST'],
     ['POST', '/streams/s/subscription', 'GET'],
   ])('405 for %s %s', async (method, path, allow) => {
     const { status, body, headers } = await ask(served.url + path, { method, ...(method !== 'DELETE' && { body: '[]' }) })
     expect({ status, code: body.code }).toEqual({ status: 405, code: 'method_not_allowed' })
     expect(headers.get('allow')?.replaceAll(',', ', ').replaceAll(',  ', ', ')).toBe(allow)
+  })
+
+  test.each(['/events', '/streams/s', '/cluster', '/node', '/health/live', '/nope'])('HEAD %s is as GET without a body', async (path) => {
+    const [head, get] = [await fetch(served.url + path, { method: 'HEAD' }), await fetch(served.url + path)]
+    const text = await get.text()
+    expect(await head.text()).toBe('')
+    expect({ status: head.status, length: head.headers.get('content-length') }).toEqual({
+      status: get.status,
+      length: path === '/nope' ? (expect.any(String) as string) : String(Buffer.byteLength(text)),
+    })
+  })
+
+  test.each([
+    ['GET /events HTTP/1.1\r\n\r\n', 400, /Host/],
+    ['GET /events HTTP/1.1\r\nhost: x\r\nexpect: foo\r\n\r\n', 417, /Expect is \\"foo\\"/],
+    ['POST /streams/s HTTP/1.1\r\nhost: x\r\ncontent-type: \r\ncontent-length: 2\r\n\r\n[]', 400, /content-type .*application\/json/],
+    ['POST /streams/s HTTP/1.1\r\nhost: x\r\ncontent-type: x/\r\ncontent-length: 2\r\n\r\n[]', 400, /content-type .*application\/json/],
+  ])('%j is refused with %i and the reason', async (request, status, message) => {
+    const socket = connect(served.port, '127.0.0.1')
+    socket.write(request)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    socket.destroy()
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    expect(answer.toString()).toMatch(/"code":"invalid_argument"/)
+    expect(answer.toString()).toMatch(message)
   })
 
   test('HEAD of a subscription does not hang', async () => {

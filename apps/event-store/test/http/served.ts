@@ -56,7 +56,7 @@ export interface Served extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly store: ScriptedStore
-  state: 'serving' | 'unavailable' | 'wiped'
+  state: 'serving' | 'unavailable' | 'wiped' | 'foreign'
   close(): Promise<void>
 }
 

@@ -36,6 +36,9 @@ export class Agreement {
     const known = this.#answers.get(key)
     if (known === undefined) this.#answers.set(key, { node, answer })
     else if (known.answer !== answer)
-      this.violations.push({ kind: 'agreement', message: `command ${command} of slot ${slot}: ${known.node} answered ${known.answer}, ${node} ${answer}` })
+      this.violations.push({
+        kind: 'agreement',
+        message: `command ${command} of slot ${slot}: ${known.node} answered ${known.answer}, ${node} ${answer}`,
+      })
   }
 }

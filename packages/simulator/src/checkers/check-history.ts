@@ -21,7 +21,9 @@ export function checkHistory({ operations, subscriptions }: ClientHistory, event
     ...checkLinearizability(operations, witness),
     ...checkSessions(operations, witness),
     ...operations.flatMap((operation) =>
-      operation.kind === 'append' ? [] : checkSeen(`${operation.kind} of ${operation.client} at ${operation.call}`, operation.events ?? [], witness),
+      operation.kind === 'append'
+        ? []
+        : checkSeen(`${operation.kind} of ${operation.client} at ${operation.call}`, operation.events ?? [], witness),
     ),
     ...subscriptions.flatMap((subscription) => checkSubscription(subscription, witness)),
   ]

@@ -13,11 +13,18 @@ export function checkExactlyOnce(history: readonly HistoryOperation[], witness: 
     const place = witness.placeOf(identity)
     const append = witness.appends[place]
     if (append !== undefined && (append.count !== operation.count || append.stream !== operation.stream))
-      violations.push({ kind: 'torn', message: `append ${identity}: ${operation.count} events to ${operation.stream}; in the log ${append.count} to ${append.stream}` })
+      violations.push({
+        kind: 'torn',
+        message: `append ${identity}: ${operation.count} events to ${operation.stream}; in the log ${append.count} to ${append.stream}`,
+      })
     if (outcome.kind === 'rejected' && append !== undefined && operation.mayFollowRefusal !== true)
       violations.push({ kind: 'verdict', message: `append ${identity} was refused, and stands at position ${append.position}` })
     if (outcome.kind !== 'appended') continue
-    if (append === undefined) violations.push({ kind: 'lost', message: `append ${identity} was acknowledged at position ${outcome.position} and is not in the log` })
+    if (append === undefined)
+      violations.push({
+        kind: 'lost',
+        message: `append ${identity} was acknowledged at position ${outcome.position} and is not in the log`,
+      })
     else if (append.position !== outcome.position || append.revision !== outcome.revision)
       violations.push({
         kind: 'misplaced',

@@ -11,7 +11,8 @@ const operationsMax = 24
 /** Throws a RangeError for a history that is too large. */
 export function hasLinearization(history: readonly HistoryOperation[], witness: Witness): boolean {
   const operations = history.filter((operation) => takesPart(operation, witness))
-  if (operations.length > operationsMax) throw new RangeError(`${operations.length} operations, and at most ${operationsMax} can be searched`)
+  if (operations.length > operationsMax)
+    throw new RangeError(`${operations.length} operations, and at most ${operationsMax} can be searched`)
   const needed = operations.reduce((mask, operation, at) => (operation.returned < Infinity ? mask | (1 << at) : mask), 0)
   const visited = new Set<string>()
   const search = (done: number, appended: number): boolean => {
@@ -32,7 +33,8 @@ export function hasLinearization(history: readonly HistoryOperation[], witness: 
 /** How many appends of the witness have taken effect after it; undefined: it cannot stand here. */
 function step(operation: HistoryOperation, appended: number, witness: Witness): number | undefined {
   const head = witness.appends[appended - 1]?.position ?? 0
-  const revisionOf = (stream: string): number => witness.appends.slice(0, appended).findLast((append) => append.stream === stream)?.revision ?? -1
+  const revisionOf = (stream: string): number =>
+    witness.appends.slice(0, appended).findLast((append) => append.stream === stream)?.revision ?? -1
   if (operation.kind === 'append') {
     const { outcome, identity, stream, expected } = operation
     if (outcome.kind === 'rejected' && witness.placeOf(identity) < 0) {

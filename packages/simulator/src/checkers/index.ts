@@ -2,7 +2,16 @@ export { Agreement } from './agreement.ts'
 export { checkHistory, type ClientHistory } from './check-history.ts'
 export { checkExactlyOnce, checkSeen } from './exactly-once.ts'
 export { hasLinearization } from './exhaustive-search.ts'
-export { isAsExpected, type AllRead, type AppendOperation, type Expected, type HistoryOperation, type SeenEvent, type StreamRead, type WitnessEvents } from './history.ts'
+export {
+  isAsExpected,
+  type AllRead,
+  type AppendOperation,
+  type Expected,
+  type HistoryOperation,
+  type SeenEvent,
+  type StreamRead,
+  type WitnessEvents,
+} from './history.ts'
 export { checkLinearizability } from './linearizability.ts'
 export { LogModel, verdictText, type LogModelLimits, type ModelAnswer } from './log-model.ts'
 export { checkSessions } from './sessions.ts'

@@ -101,7 +101,9 @@ export class LogModel {
     const found = ids.map((id) => this.#recognised(id))
     const known = found.findIndex((event) => event !== undefined)
     if (known >= 0) {
-      const wrong = found.findIndex((event, at) => event?.stream !== stream || (at > 0 && event.revision <= (found[at - 1]?.revision ?? -1)))
+      const wrong = found.findIndex(
+        (event, at) => event?.stream !== stream || (at > 0 && event.revision <= (found[at - 1]?.revision ?? -1)),
+      )
       const last = found.at(-1)
       if (wrong < 0 && last !== undefined) return `appended ${last.position} ${last.revision}`
       return `eventIdConflict ${ids[found[wrong] === undefined ? known : wrong]}`

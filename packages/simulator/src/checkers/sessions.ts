@@ -21,8 +21,14 @@ export function checkSessions(history: readonly HistoryOperation[], witness: Wit
     const coordinate = operation.kind === 'append' && operation.outcome.kind === 'appended' ? interval.low : Math.max(interval.low, bound)
     const isOldAnswer = operation.kind === 'append' && coordinate < bound
     if (coordinate >= interval.high && !isOldAnswer)
-      violations.push({ kind: 'session', message: `${key}: ${operation.kind} called at ${operation.call} saw [${interval.low}, ${interval.high}), after ${bound} was seen` })
-    bounds.set(key, { coordinate: Math.max(coordinate, before?.coordinate ?? 0), returned: Math.max(operation.returned, before?.returned ?? 0) })
+      violations.push({
+        kind: 'session',
+        message: `${key}: ${operation.kind} called at ${operation.call} saw [${interval.low}, ${interval.high}), after ${bound} was seen`,
+      })
+    bounds.set(key, {
+      coordinate: Math.max(coordinate, before?.coordinate ?? 0),
+      returned: Math.max(operation.returned, before?.returned ?? 0),
+    })
   }
   return violations
 }
@@ -32,7 +38,8 @@ function intervalIn(operation: HistoryOperation, witness: Witness): Interval | u
   const { outcome, identity, stream } = operation
   if (outcome.kind === 'unknown') return undefined
   // A refusal under a key may be the answer to an earlier try, at another node: it says where the stream was then.
-  if (outcome.kind === 'rejected') return operation.mayFollowRefusal === true ? undefined : { low: whileRevisionIs(stream, outcome.actual, witness).low, high: Infinity }
+  if (outcome.kind === 'rejected')
+    return operation.mayFollowRefusal === true ? undefined : { low: whileRevisionIs(stream, outcome.actual, witness).low, high: Infinity }
   const place = witness.placeOf(identity)
   return place < 0 ? undefined : { low: coordinateOfAppend(place), high: Infinity }
 }

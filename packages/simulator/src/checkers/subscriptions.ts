@@ -29,18 +29,29 @@ export function checkSubscription(subscription: SubscriptionHistory, witness: Wi
   const wanted = witness.events
     .map((event, at) => ({ ...event, position: at + 1 }))
     .filter((event) =>
-      stream === undefined ? event.position >= from && event.position > afterPosition : event.stream === stream && event.revision >= from && event.position > afterPosition,
+      stream === undefined
+        ? event.position >= from && event.position > afterPosition
+        : event.stream === stream && event.revision >= from && event.position > afterPosition,
     )
   let next = 0
   let told = 0
-  const accuse = (message: string): Violation[] => [{ kind: 'subscription', message: `${subscriber}${stream === undefined ? '' : ` to ${stream}`}: ${message}` }]
+  const accuse = (message: string): Violation[] => [
+    { kind: 'subscription', message: `${subscriber}${stream === undefined ? '' : ` to ${stream}`}: ${message}` },
+  ]
   for (const message of subscription.messages) {
     if (message.kind === 'event') {
       const { event } = message
       const expected = wanted[next]
       if (expected === undefined) return accuse(`event at position ${event.position}, after the end of the log`)
-      const same = expected.position === event.position && expected.identity === event.identity && expected.ordinal === event.ordinal && expected.revision === event.revision
-      if (!same) return accuse(`position ${event.position} (${event.identity}) was delivered where position ${expected.position} (${expected.identity}) comes`)
+      const same =
+        expected.position === event.position &&
+        expected.identity === event.identity &&
+        expected.ordinal === event.ordinal &&
+        expected.revision === event.revision
+      if (!same)
+        return accuse(
+          `position ${event.position} (${event.identity}) was delivered where position ${expected.position} (${expected.identity}) comes`,
+        )
       next++
       continue
     }

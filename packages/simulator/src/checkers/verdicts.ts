@@ -11,14 +11,20 @@ export function checkVerdicts(history: readonly HistoryOperation[], witness: Wit
     appends.set(operation.identity, operation)
     const { outcome, expected, identity } = operation
     if (outcome.kind === 'rejected' && isAsExpected(expected, outcome.actual))
-      violations.push({ kind: 'verdict', message: `append ${identity} expected ${expected}, and was refused because it was ${outcome.actual}` })
+      violations.push({
+        kind: 'verdict',
+        message: `append ${identity} expected ${expected}, and was refused because it was ${outcome.actual}`,
+      })
   }
   const revisions = new Map<string, number>()
   for (const { identity, stream, count, position } of witness.appends) {
     const revision = revisions.get(stream) ?? -1
     const expected = appends.get(identity)?.expected ?? 'any'
     if (!isAsExpected(expected, revision))
-      violations.push({ kind: 'verdict', message: `append ${identity} expected ${expected} and took effect at position ${position}, where ${stream} was at ${revision}` })
+      violations.push({
+        kind: 'verdict',
+        message: `append ${identity} expected ${expected} and took effect at position ${position}, where ${stream} was at ${revision}`,
+      })
     revisions.set(stream, revision + count)
   }
   return violations

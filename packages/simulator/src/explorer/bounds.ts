@@ -3,10 +3,12 @@ export interface Bounds {
   /** `paxos`: one round a slot, without a leader (the core's mode `basic`). `multi`: a leader's ballot covers the suffix. */
   readonly protocol: 'paxos' | 'multi'
   readonly nodes: number
-  /** How many of the nodes propose; the others only vote, and are alike. */
+  /** How many of the nodes propose; the others only vote. */
   readonly proposers: number
   /** Rounds that are begun, by all nodes together, at any slot. */
   readonly ballots: number
+  /** Rounds that one node begins in one life. With 1, and without crashes, nodes are alike: see `explorer.ts`. */
+  readonly rounds: number
   /** Different entries that are offered. */
   readonly values: number
   readonly slots: number
@@ -24,12 +26,12 @@ export const defaultStatesMax = 40_000_000
 
 /** In one line, for people. */
 export function boundsText(bounds: Bounds): string {
-  const { protocol, nodes, proposers, ballots, values, slots, crashes } = bounds
+  const { protocol, nodes, proposers, ballots, rounds, values, slots, crashes } = bounds
   const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`
   return [
     protocol === 'paxos' ? 'single-decree Paxos' : 'Multi-Paxos',
     counted(nodes, 'node') + (proposers < nodes ? ` (${counted(proposers, 'proposer')})` : ''),
-    counted(ballots, 'ballot'),
+    `${counted(ballots, 'ballot')} (at most ${rounds} by a node${crashes > 0 ? ' in one life' : ''})`,
     counted(values, 'value'),
     counted(slots, 'slot'),
     crashes === 0 ? 'no crash' : crashes === 1 ? '1 crash with restart' : `${crashes} crashes with restart`,

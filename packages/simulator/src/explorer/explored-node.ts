@@ -80,6 +80,8 @@ export class ExploredNode {
   readonly isLeader: boolean
   /** Of this life; bounds what it may still be offered. */
   readonly offers: number
+  /** Rounds that it began in this life. */
+  readonly rounds: number
   /** The highest value that it was ever offered. */
   readonly valueHigh: number
   /** It asked its runtime for decisions up to here; with a leader only, since else they come in the same step. */
@@ -97,6 +99,7 @@ export class ExploredNode {
     this.#now = state.now
     this.isLeader = state.isLeader
     this.offers = state.offers
+    this.rounds = state.rounds
     this.valueHigh = state.valueHigh
     this.fetchTo = state.fetchTo
     this.decided = state.decided
@@ -127,7 +130,7 @@ export class ExploredNode {
     const disk = { ...this.#disk, meta: new Map(this.#disk.meta), slots: new Map(this.#disk.slots) }
     if (input.kind === 'restart') return new Stepping(this.#setting, { id, boot, disk, valueHigh }).finish()
     const stepping = new Stepping(this.#setting, {
-      ...{ id, boot, disk, isLeader: this.isLeader, offers: this.offers, valueHigh, fetchTo: this.fetchTo, now: this.#now },
+      ...{ id, boot, disk, isLeader: this.isLeader, offers: this.offers, rounds: this.rounds, valueHigh, fetchTo: this.fetchTo, now: this.#now },
       core: this.core.fork(),
       writes: this.#writes.map((write) => ({ ...write, waiting: [...write.waiting] })),
       decided: new Map(this.decided),
@@ -151,7 +154,7 @@ export class ExploredNode {
     const { members } = this.#setting.quorums
     const decided = [...this.decided].map(([index, value]) => `${index}=${value}`).toSorted().join()
     // Without a leader such a node says that it is ahead and nothing else, whatever it did before.
-    if (this.#setting.definition.mode === 'basic' && this.isDone) return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : this.valueHigh} done ${decided}`
+    if (this.#setting.definition.mode === 'basic' && this.isDone) return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : `${this.rounds} ${this.valueHigh}`} done ${decided}`
     const nameBallot = (ballot: Ballot): string => (ballot.round === 0 ? '-' : ballotText({ ...ballot, node: rename(ballot.node) }))
     const slotText = ({ index, header, entry }: StoredSlot): string => {
       const { promised, accepted, decided } = decodeSlotHeader(header, members)
@@ -161,7 +164,7 @@ export class ExploredNode {
       operation.op === 'slot' ? slotText(operation) : operation.op === 'meta' ? `${operation.key}=${bytesToHex(operation.value)}` : `${operation.op} ${operation.index}`
     const sentText = ({ to, message }: Sent): string => `${to.map(rename).join('+')} ${bytesToHex(this.core.codec.encode(message))}`
     return [
-      `${rename(this.id)} ${this.boot} ${this.isLeader} ${isSpent ? 'spent' : `${this.offers} ${this.valueHigh}`} ${this.fetchTo}`,
+      `${rename(this.id)} ${this.boot} ${this.isLeader} ${isSpent ? 'spent' : `${this.rounds} ${this.valueHigh}`} ${this.isLeader ? this.offers : ''} ${this.fetchTo}`,
       decided,
       `${this.#disk.decidedThrough} ${[...this.#disk.meta].map(([key, value]) => `${key}=${bytesToHex(value)}`).toSorted().join()}`,
       [...this.#disk.slots.values()].map(slotText).toSorted().join(),
@@ -169,6 +172,11 @@ export class ExploredNode {
       this.core.digest(rename).replaceAll(isSpent ? timesAndRounds : times, ''),
     ].join('\n')
   }
+}
+
+/** Said twice is said once: the pool is a set. */
+function isSame({ codec }: Protocol<PaxosMessage>, left: Sent, right: Sent): boolean {
+  return left.to.join() === right.to.join() && bytesEqual(codec.encode(left.message), codec.encode(right.message))
 }
 
 interface Draft {
@@ -181,6 +189,7 @@ interface Draft {
   now: number
   isLeader: boolean
   offers: number
+  rounds: number
   valueHigh: number
   fetchTo: Index
 }
@@ -209,7 +218,7 @@ class Stepping {
     const core = definition.open({ self: id, epoch: 1, boot, members: quorums.members, quorums, recovered, seed: 1, noop })
     const decided = new Map<Index, string>()
     for (let index = 1; index <= disk.decidedThrough; index++) decided.set(index, bytesToHex(disk.slots.get(index)!.entry))
-    this.#draft = { id, boot, core, disk, writes: [], decided, now: 0, isLeader: false, offers: 0, valueHigh, fetchTo: 0 }
+    this.#draft = { id, boot, core, disk, writes: [], decided, now: 0, isLeader: false, offers: 0, rounds: 0, valueHigh, fetchTo: 0 }
     this.#begin()
   }
 
@@ -314,7 +323,7 @@ class Stepping {
         const { to, message } = effect
         const last = draft.writes.at(-1)
         if (effect.reveals === 'nothing' || last === undefined) this.#release({ to, message })
-        else last.waiting.push({ to, message })
+        else if (!last.waiting.some((sent) => isSame(this.#draft.core, sent, { to, message }))) last.waiting.push({ to, message })
         return
       }
       case 'decide':
@@ -343,6 +352,7 @@ class Stepping {
         return
       case 'prepare':
         if (message.index > this.#setting.slots) return this.#beyond(message.scope)
+        this.#draft.rounds++
         this.#note(eventsOfMessage(this.#draft.id, message))
         break
       case 'accept':

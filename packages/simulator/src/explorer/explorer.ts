@@ -97,11 +97,14 @@ class Search {
   readonly #numbers = new Map<string, number>()
   readonly #inputs: NodeInput[] = []
   readonly #inputNumbers = new Map<string, number>()
+  /** By item, what delivering it is. */
+  readonly #itemInputs: (number | undefined)[] = []
   readonly #actions: Action[] = []
   readonly #actionNumbers = new Map<string, number>()
   readonly #poolList: Pool[] = []
   /** By pool: pairs of node and input. */
   readonly #deliveries: (Int32Array | undefined)[] = []
+  readonly #areAlike: boolean
   readonly #table: StateTable
   readonly #initial: Int32Array
   #transitions = 0
@@ -114,7 +117,8 @@ class Search {
     const { phase1, size } = { phase1: Math.floor(bounds.nodes / 2) + 1, size: Math.floor(bounds.nodes / 2) + 1 }
     this.#quorums = bounds.hasSmallQuorum ? bySize(this.#members, phase1, size - 1) : majority(this.#members)
     const setting: NodeSetting = { definition: paxos(coreOptions(bounds)), quorums: this.#quorums, slots: bounds.slots, isApart: bounds.isApart }
-    this.#refinement = new Refinement(bounds, this.#quorums, this.#pools)
+    this.#areAlike = bounds.rounds === 1 && bounds.crashes === 0
+    this.#refinement = new Refinement(bounds, this.#quorums, this.#pools, this.#areAlike)
     this.#table = new StateTable(bounds.nodes + 1)
     this.#initial = Int32Array.from([...this.#members.map((id) => this.#node(ExploredNode.first(setting, id), false)), this.#pools.empty.id])
     this.#poolList[this.#pools.empty.id] = this.#pools.empty
@@ -124,7 +128,7 @@ class Search {
     const startedAt = performance.now()
     const seconds = (): number => (performance.now() - startedAt) / 1000
     const state = new Int32Array(this.#initial.length)
-    this.#table.add(this.#initial, -1, -1)
+    this.#table.add(this.#initial, -1)
     let depth = 0
     let levelEnd = 1
     let at = 0
@@ -137,7 +141,7 @@ class Search {
       this.#expand(at, state)
       if (at % reportStates === 0) this.#onProgress({ states: this.#table.size, open: this.#table.size - at, depth, seconds: seconds() })
     }
-    const violation = this.#violation;(globalThis as any).__known = this.#known
+    const violation = this.#violation
     return {
       states: this.#table.size,
       depth,
@@ -166,12 +170,14 @@ class Search {
     }
     for (let node = 0; node < nodes; node++) {
       const known = this.#known[state[node]!]!.node
+      const isAsked = node < proposers && (!this.#areAlike || node < this.#bounds.ballots)
       if (isApart && known.hasWrites) this.#take(number, state, pool, node, this.#input({ kind: 'sync' }))
       if (restarts < crashes) this.#take(number, state, pool, node, this.#input({ kind: 'restart' }))
       for (const input of this.#fetched(state, known)) this.#take(number, state, pool, node, input)
-      if (node >= proposers || this.#known[state[node]!]!.isSpent) continue
-      if (this.#mayStand(known)) this.#take(number, state, pool, node, this.#input({ kind: 'stand' }))
-      if (!this.#mayOffer(known)) continue
+      if (this.#known[state[node]!]!.isSpent) {
+        if (!known.isLeader) continue
+      } else if (isAsked && this.#mayStand(known)) this.#take(number, state, pool, node, this.#input({ kind: 'stand' }))
+      if (!isAsked || !this.#mayOffer(known)) continue
       for (let value = 1; value <= Math.min(valueHigh + 1, this.#bounds.values); value++) this.#take(number, state, pool, node, this.#input({ kind: 'offer', value }))
     }
   }
@@ -225,7 +231,7 @@ class Search {
       const step = this.#transition(next[node]!, input)
       taken.push(step)
       const after = this.#pools.add(pool, step.batch)
-      if (after.ballotCount > this.#bounds.ballots || step.isBeyond) return
+      if (after.ballotCount > this.#bounds.ballots || (this.#areAlike && !after.areOwnersAscending) || step.isBeyond) return
       what ??= step.broken ?? this.#check(pool, after, step)
       next[node] = step.to
       pool = after
@@ -237,7 +243,11 @@ class Search {
     this.#canonical(next, pool)
     if (what === undefined && pool === before && next.every((cell, at) => cell === state[at])) return
     this.#transitions++
-    if (what === undefined && this.#table.add(next, from, this.#action(whole)) === -1) return
+    if (what === undefined) {
+      const added = this.#table.add(next, from)
+      if (added === -1) return
+      this.#table.setAction(added, this.#action(whole))
+    }
     what ??= this.#checkNodes(next, pool)
     if (what !== undefined) this.#violation = { what, state: from, action: this.#action(whole) }
   }
@@ -293,7 +303,7 @@ class Search {
     }
     for (const event of step.events) items.push(this.#pools.number({ kind: 'event', event }, JSON.stringify(event)))
     const transition = {
-      to: step.node === known.node ? number : this.#node(step.node, known.isSpent),
+      to: this.#node(step.node, this.#inputs[input]!.kind !== 'restart' && known.isSpent),
       batch: this.#pools.batch(items),
       events: step.events,
       sent: step.sent,
@@ -306,7 +316,8 @@ class Search {
     return transition
   }
 
-  #node(node: ExploredNode, isSpent: boolean): number {
+  #node(node: ExploredNode, areAllBegun: boolean): number {
+    const isSpent = areAllBegun || node.rounds >= this.#bounds.rounds
     const text = hash('sha1', `${isSpent}${node.text(isSpent)}`, 'base64')
     const known = this.#numbers.get(text)
     if (known !== undefined) return known
@@ -340,7 +351,7 @@ class Search {
     for (const number of pool.items) {
       const item = this.#pools.item(number)
       if (item.kind !== 'message') continue
-      const input = this.#input({ kind: 'message', from: item.from, message: item.message })
+      const input = (this.#itemInputs[number] ??= this.#input({ kind: 'message', from: item.from, message: item.message }))
       for (const to of item.to) pairs.push(this.#members.indexOf(to), input)
     }
     const deliveries = Int32Array.from(pairs)

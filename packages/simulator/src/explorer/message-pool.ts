@@ -16,8 +16,12 @@ export interface Pool {
   /** Numbers of items, ascending. */
   readonly items: readonly number[]
   readonly ballotCount: number
+  /** In the order of the ballots each belongs to a node with a higher name. */
+  readonly areOwnersAscending: boolean
   /** Batch of items → the pool with them. */
   readonly grown: Map<number, Pool>
+  /** Batch of items → how many steps of the specification adding it was found to be. */
+  readonly steps: Map<number, number>
 }
 
 export class MessagePools {
@@ -89,7 +93,7 @@ export class MessagePools {
     if (known !== undefined) return known
     const starts = items.map((number) => this.item(number)).flatMap((item) => (item.kind === 'event' && item.event.kind === '1a' ? [item.event.ballot] : []))
     const ballots = starts.toSorted(compareBallots).filter((ballot, at, all) => at === 0 || compareBallots(all[at - 1]!, ballot) !== 0)
-    const pool = { id: this.#pools.size, items, ballotCount: ballots.length, grown: new Map<number, Pool>() }
+    const pool = { id: this.#pools.size, items, ballotCount: ballots.length, areOwnersAscending: ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node), grown: new Map<number, Pool>(), steps: new Map<number, number>() }
     this.#pools.set(text, pool)
     return pool
   }

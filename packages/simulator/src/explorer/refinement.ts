@@ -40,13 +40,14 @@ export class Refinement {
   readonly #members: readonly string[]
   readonly #pools: MessagePools
   readonly #projected: (Projected | undefined)[] = []
-  readonly #compared = new Set<string>()
-  readonly #covered = new Set<string>()
+  readonly #projections = new Map<string, { readonly state: ModelState; readonly ballotCount: number }>()
   readonly #values = new Map<string, number>()
+  /** Where nodes are alike and one of several alike runs was followed: all of them. */
+  readonly #orders: readonly (readonly number[])[]
   /** Steps of the core by how many steps of the model they are. */
   readonly stepCounts: number[] = []
 
-  constructor(bounds: Bounds, quorums: Quorums, pools: MessagePools) {
+  constructor(bounds: Bounds, quorums: Quorums, pools: MessagePools, areAlike: boolean) {
     this.#bounds = bounds
     this.#members = quorums.members
     this.#pools = pools
@@ -63,6 +64,8 @@ export class Refinement {
     })
     const isSmall = bounds.protocol === 'paxos' && bounds.slots === 1 && bounds.nodes <= 3 && bounds.ballots <= enumeratedBallotsMax && bounds.values <= 2
     if (isSmall && !bounds.hasSmallQuorum) this.reachable = modelStates(this.model)
+    const nodes = quorums.members.map((_, at) => at)
+    this.#orders = areAlike ? ordersOf(nodes) : [nodes]
     const { empty } = pools
     const states = Array.from({ length: bounds.slots }, () => this.model.initial())
     this.#projected[empty.id] = this.#project(states, [])
@@ -70,10 +73,8 @@ export class Refinement {
 
   /** Why the step is none of the specification, if it is none. `batch` names its events. */
   compare(before: Pool, after: Pool, batch: number, events: readonly SpecificationEvent[]): string | undefined {
-    if (before === after) return this.#count(0)
-    const key = `${before.id} ${batch}`
-    if (this.#compared.has(key)) return undefined
-    this.#compared.add(key)
+    const counted = before === after ? 0 : before.steps.get(batch)
+    if (counted !== undefined) return this.#count(counted)
     const from = this.#projected[before.id]!
     const ballots = [...from.ballots]
     for (const event of events) {
@@ -96,6 +97,7 @@ export class Refinement {
     if (known === undefined) this.#projected[after.id] = this.#project(states, ballots)
     else if (known.states.some((state, at) => this.model.key(state) !== this.model.key(states[at]!))) return 'the same messages were sent, and yet the acceptors differ'
     const foreign = known === undefined ? this.#cover(states, ballots) : undefined
+    before.steps.set(batch, steps)
     return foreign ?? this.#count(steps)
   }
 
@@ -111,9 +113,21 @@ export class Refinement {
     return undefined
   }
 
-  /** How much of the model was reached, values exchanged and ballots spread included. */
+  /** How much of the model was reached; runs that are alike, by exchanged values or nodes or with other ballots left out, were all reached by one. */
   coverage(): Coverage | undefined {
-    return this.reachable === undefined ? undefined : { covered: this.#covered.size, states: this.reachable.keys.size }
+    if (this.reachable === undefined) return undefined
+    const covered = new Set<string>()
+    const swaps: ((value: number) => number)[] = [(value) => value]
+    if (this.#bounds.values === 2) swaps.push((value) => 3 - value)
+    for (const { state, ballotCount } of this.#projections.values()) {
+      for (const places of subsets(this.#bounds.ballots, ballotCount)) {
+        for (const swap of swaps) {
+          const named = this.model.relabel(state, (ballot) => places[ballot - 1]!, swap)
+          for (const order of this.#orders) covered.add(this.model.key(this.model.rename(named, order)))
+        }
+      }
+    }
+    return { covered: [...covered].filter((key) => this.reachable!.keys.has(key)).length, states: this.reachable.keys.size }
   }
 
   #count(steps: number): undefined {
@@ -180,16 +194,10 @@ export class Refinement {
 
   #cover(states: readonly ModelState[], ballots: readonly Ballot[]): string | undefined {
     if (this.reachable === undefined) return undefined
-    const swaps: ((value: number) => number)[] = [(value) => value]
-    if (this.#bounds.values === 2) swaps.push((value) => 3 - value)
     for (const state of states) {
-      for (const places of subsets(this.#bounds.ballots, ballots.length)) {
-        for (const swap of swaps) {
-          const key = this.model.key(this.model.relabel(state, (ballot) => places[ballot - 1]!, swap))
-          if (!this.reachable.keys.has(key)) return 'the state projects onto none that the model reaches'
-          this.#covered.add(key)
-        }
-      }
+      const key = this.model.key(state)
+      if (!this.reachable.keys.has(key)) return 'the state projects onto none that the model reaches'
+      if (!this.#projections.has(key)) this.#projections.set(key, { state, ballotCount: ballots.length })
     }
     return undefined
   }
@@ -197,6 +205,11 @@ export class Refinement {
 
 function acceptorText(promised: Ballot, accepted: Ballot, value: string): string {
   return `promised ${promised.round === 0 ? 'nothing' : ballotText(promised)}, voted ${accepted.round === 0 ? 'for nothing' : `${value} under ${ballotText(accepted)}`}`
+}
+
+function ordersOf(items: readonly number[]): number[][] {
+  if (items.length === 0) return [[]]
+  return items.flatMap((first) => ordersOf(items.filter((item) => item !== first)).map((rest) => [first, ...rest]))
 }
 
 /** Every way to choose so many of 1…count, ascending. */

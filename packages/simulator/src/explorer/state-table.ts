@@ -25,15 +25,15 @@ export class StateTable {
     return this.#size
   }
 
-  /** The number of a state that is new, or -1. */
-  add(state: Int32Array, parent: number, action: number): number {
+  /** The number of a state that is new, or -1. Its action may be told later. */
+  add(state: Int32Array, parent: number): number {
     const bucket = this.#find(state)
     if (this.#buckets[bucket] !== none) return none
     if (this.#size === this.#parents.length) this.#grow()
     const number = this.#size++
     this.#cells.set(state, number * this.#width)
     this.#parents[number] = parent
-    this.#actions[number] = action
+    this.#actions[number] = none
     this.#buckets[bucket] = number
     if (this.#size * 2 > this.#buckets.length) this.#rehash()
     return number
@@ -46,6 +46,10 @@ export class StateTable {
 
   parent(number: number): number {
     return this.#parents[number]!
+  }
+
+  setAction(number: number, action: number): void {
+    this.#actions[number] = action
   }
 
   action(number: number): number {

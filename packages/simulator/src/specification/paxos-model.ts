@@ -182,6 +182,20 @@ export class PaxosModel {
     return named
   }
 
+  /** The same state with acceptors named anew. */
+  rename(state: ModelState, acceptorOf: readonly number[]): ModelState {
+    const { acceptors, ballots } = this.size
+    const named = state.slice()
+    for (let acceptor = 0; acceptor < acceptors; acceptor++) {
+      const to = acceptorOf[acceptor]!
+      for (let field = 0; field < 3; field++) named[field * acceptors + to] = state[field * acceptors + acceptor]!
+      for (let ballot = 1; ballot <= ballots; ballot++) {
+        for (const offset of [this.#promises, this.#acceptances]) named[this.#pair(offset, to, ballot)] = state[this.#pair(offset, acceptor, ballot)]!
+      }
+    }
+    return named
+  }
+
   #mayPropose(state: ModelState, ballot: number, value: number): boolean {
     const { acceptors, isPhase1Quorum } = this.size
     for (let quorum: AcceptorSet = 1; quorum < 1 << acceptors; quorum++) {

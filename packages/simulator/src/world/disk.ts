@@ -4,7 +4,16 @@
  * order, and the rest is gone. A sync may be slow, or fail: then nobody knows what of it is durable, and the store is dead.
  */
 import type { Bytes } from '@synod/codec'
-import { StoreError, StoreOperationChecker, type Genesis, type LogStore, type Recovered, type Slice, type StoredSlot, type StoreOperation } from '@synod/log'
+import {
+  StoreError,
+  StoreOperationChecker,
+  type Genesis,
+  type LogStore,
+  type Recovered,
+  type Slice,
+  type StoredSlot,
+  type StoreOperation,
+} from '@synod/log'
 import { MemoryDisk } from '@synod/log/memory'
 import type { NodeId } from '@synod/transport'
 import type { Dice } from './dice.ts'
@@ -36,10 +45,12 @@ export class Disk {
   readonly #faultsPlanted: ReadonlySet<string>
   #disk = new MemoryDisk()
   #store: DiskStore | undefined
-  /** Syncs are as they should be. */
-  isHealthy = false
+  #isHealthy = false
+  #cancelSync: () => void = () => {}
   /** The next sync fails. */
   failsNext: 'disk_full' | 'unavailable' | undefined
+  /** A sync has failed. */
+  onFailed: () => void = () => {}
   /** No sync ends before this. */
   stalledUntil = 0
 
@@ -72,6 +83,14 @@ export class Disk {
     return this.#store
   }
 
+  /** From now on syncs are as they should be, and one that is stalled ends. */
+  heal(): void {
+    this.#isHealthy = true
+    this.failsNext = undefined
+    this.#cancelSync()
+    if (this.#store !== undefined && this.#store.syncing.length > 0) this.#sync(this.#store)
+  }
+
   /** Power is cut, or the process killed. */
   crash(): void {
     const store = this.#store
@@ -90,11 +109,11 @@ export class Disk {
   #sync(store: DiskStore): void {
     const { syncMsMin, syncMsMean, slowSyncRate, slowSyncMsMax } = this.#rates
     let ms = syncMsMin + this.#dice.exponential(syncMsMean)
-    if (!this.isHealthy && this.#dice.chance(slowSyncRate)) {
+    if (!this.#isHealthy && this.#dice.chance(slowSyncRate)) {
       this.#tally.add('slowSyncs')
       ms += this.#dice.unit() * slowSyncMsMax
     }
-    this.#world.at(Math.max(this.#world.now + ms, this.isHealthy ? 0 : this.stalledUntil), () => this.#onSynced(store))
+    this.#cancelSync = this.#world.at(Math.max(this.#world.now + ms, this.#isHealthy ? 0 : this.stalledUntil), () => this.#onSynced(store))
   }
 
   #onSynced(store: DiskStore): void {
@@ -105,6 +124,7 @@ export class Disk {
     this.#tally.add('syncsFailed')
     if (this.#dice.chance(0.5)) store.persist(store.syncing)
     const what = failsNext === 'disk_full' ? 'no space left on this disk' : 'a sync failed'
+    this.onFailed()
     store.onFailed(new StoreError(failsNext, `${what}: planted by the simulator`))
   }
 
@@ -141,9 +161,9 @@ class DiskStore implements LogStore {
     return Promise.reject(new StoreError('already_founded', 'the simulator founds its disks'))
   }
 
-  async open(self: NodeId): Promise<Recovered> {
+  async open(self: NodeId, cluster?: string): Promise<Recovered> {
     await this.#read()
-    const recovered = this.#options.disk.takeOver(self)
+    const recovered = this.#options.disk.takeOver(self, cluster)
     this.#boot = recovered.boot
     this.#checker = new StoreOperationChecker(recovered.epochs)
     return recovered
@@ -184,7 +204,8 @@ class DiskStore implements LogStore {
     await this.#read()
     return requests.map(({ epoch, index, offset, length }) => {
       const entry = this.#options.disk.slot(epoch, index)?.entry
-      if (entry === undefined || offset + length > entry.length) throw new StoreError('missing', `slot ${index} of epoch ${epoch} is not here`)
+      if (entry === undefined || offset + length > entry.length)
+        throw new StoreError('missing', `slot ${index} of epoch ${epoch} is not here`)
       return entry.subarray(offset, offset + length)
     })
   }

@@ -54,7 +54,9 @@ export class Network {
     this.#tally = tally
     this.#rates = rates
     for (const from of members) {
-      const links = members.filter((to) => to !== from).map((to) => [to, { from, to, isCut: false, isFaulty: true, clogged: undefined, lastArrival: 0 }] as const)
+      const links = members
+        .filter((to) => to !== from)
+        .map((to) => [to, { from, to, isCut: false, isFaulty: true, clogged: undefined, lastArrival: 0 }] as const)
       this.#links.set(from, new Map(links))
     }
   }

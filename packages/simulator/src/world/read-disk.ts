@@ -2,7 +2,17 @@
  * One node's read side: the one in memory, with a delay, flushes that fail, and a memory that a crash sets back, since its
  * flushes are not synced: to an earlier flush, or to nothing.
  */
-import { ReadSideError, type Flush, type ReadSide, type ReadSideMark, type SlotRow, type StreamName, type StreamRow, type EventRow, type KeyRow } from '@synod/events'
+import {
+  ReadSideError,
+  type Flush,
+  type ReadSide,
+  type ReadSideMark,
+  type SlotRow,
+  type StreamName,
+  type StreamRow,
+  type EventRow,
+  type KeyRow,
+} from '@synod/events'
 import { memoryReadSide, memoryReadSideStorage, type MemoryReadSideStorage } from '@synod/events/memory'
 import type { Dice } from './dice.ts'
 import type { Life } from './life.ts'
@@ -105,34 +115,28 @@ class SlowReadSide implements ReadSide {
     if (failure !== undefined) throw new ReadSideError('unavailable', 'a flush failed: planted by the simulator')
   }
 
-  async streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {
-    await this.#read()
-    return this.#inner.streamsNamed(names)
+  streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {
+    return this.#read(() => this.#inner.streamsNamed(names))
   }
 
-  async streamsNumbered(numbers: readonly number[]): Promise<readonly StreamName[]> {
-    await this.#read()
-    return this.#inner.streamsNumbered(numbers)
+  streamsNumbered(numbers: readonly number[]): Promise<readonly StreamName[]> {
+    return this.#read(() => this.#inner.streamsNumbered(numbers))
   }
 
-  async streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
-    await this.#read()
-    return this.#inner.streamEvents(streamNumber, from, to)
+  streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
+    return this.#read(() => this.#inner.streamEvents(streamNumber, from, to))
   }
 
-  async slotsHolding(from: number, to: number): Promise<readonly SlotRow[]> {
-    await this.#read()
-    return this.#inner.slotsHolding(from, to)
+  slotsHolding(from: number, to: number): Promise<readonly SlotRow[]> {
+    return this.#read(() => this.#inner.slotsHolding(from, to))
   }
 
-  async slots(from: number, to: number, limit: number): Promise<readonly SlotRow[]> {
-    await this.#read()
-    return this.#inner.slots(from, to, limit)
+  slots(from: number, to: number, limit: number): Promise<readonly SlotRow[]> {
+    return this.#read(() => this.#inner.slots(from, to, limit))
   }
 
-  async keys(above: number, limit: number): Promise<readonly KeyRow[]> {
-    await this.#read()
-    return this.#inner.keys(above, limit)
+  keys(above: number, limit: number): Promise<readonly KeyRow[]> {
+    return this.#read(() => this.#inner.keys(above, limit))
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -143,8 +147,12 @@ class SlowReadSide implements ReadSide {
     return this.#inner.close()
   }
 
-  async #read(): Promise<void> {
+  /** The question travels, and the answer, which may be old when it comes. */
+  async #read<T>(ask: () => Promise<T>): Promise<T> {
     const ms = this.#disk.readMs()
-    if (ms > 0) await this.#life.sleep(ms)
+    if (ms > 0) await this.#life.sleep(ms / 2)
+    const answer = await ask()
+    if (ms > 0) await this.#life.sleep(ms / 2)
+    return answer
   }
 }

@@ -1,0 +1,40 @@
+/** `pnpm simulate`. */
+import { availableParallelism } from 'node:os'
+import { Command, InvalidArgumentError } from 'commander'
+import { faultNames } from '../world/planted-faults.ts'
+import { simulate, type SimulateOptions } from './simulate.ts'
+
+const command = new Command('simulate')
+  .description('Runs the production code in virtual time under seeded faults and checks what clients saw. docs/simulation.md tells more.')
+  .option('--protocol <name>', 'basic or multi (default: both)', protocolName)
+  .option('--seeds <count>', 'how many, shared among the protocols (default: 200)', positive)
+  .option('--seed <number>', 'this one alone, with its trace', positive)
+  .option('--minutes <minutes>', 'stop after so many minutes; without --seeds there is no other end', positive)
+  .option('--from <number>', 'the first seed (default: where the last run that was interrupted ended, else 1)', positive)
+  .option('--threads <count>', 'default: one a core', positive)
+  .option('--fault <name...>', `plant faults in the product, to see them found: ${faultNames.join(', ')}`)
+  .option('--folder <path>', 'where traces and the state go', '.synod-simulate')
+
+command.parse()
+const given = command.opts<Partial<SimulateOptions> & { protocol?: 'basic' | 'multi'; fault?: string[] }>()
+process.exitCode = await simulate({
+  modes: given.protocol === undefined ? ['basic', 'multi'] : [given.protocol],
+  threads: given.threads ?? availableParallelism(),
+  folder: given.folder ?? '.synod-simulate',
+  faultsPlanted: given.fault ?? [],
+  ...(given.seeds === undefined ? {} : { seeds: given.seeds }),
+  ...(given.seed === undefined ? {} : { seed: given.seed }),
+  ...(given.minutes === undefined ? {} : { minutes: given.minutes }),
+  ...(given.from === undefined ? {} : { from: given.from }),
+})
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value > 0)) throw new InvalidArgumentError('a positive number is wanted')
+  return value
+}
+
+function protocolName(text: string): string {
+  if (text !== 'basic' && text !== 'multi') throw new InvalidArgumentError('there are basic and multi')
+  return text
+}

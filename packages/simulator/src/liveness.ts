@@ -1,0 +1,80 @@
+/**
+ * The liveness phase: a random quorum is mended in everything, the rest stays as it is for ever (a node that is up is
+ * paused). Within a bound each node of the quorum has to take an append and answer a linearizable read; then all of them
+ * have applied the same, and every subscriber has everything.
+ */
+import type { Run } from './run.ts'
+import type { SimNode } from './world/sim-node.ts'
+
+/** reliability.md: 10 s after a quorum is back; clients and slow clocks take some more. */
+const convergeMsMax = 20_000
+const settleMsMax = 30_000
+
+/** How long it took, in milliseconds; undefined after a violation. */
+export async function heal(run: Run): Promise<number | undefined> {
+  const { world, dice, nodes, plan, trace, onViolation } = run
+  const healthy = dice.shuffled(nodes.filter(({ isWiped }) => !isWiped))
+  const quorum = healthy.slice(0, Math.floor(plan.nodes / 2) + 1)
+  trace.add(world.now, 'world', 'heal', quorum.map(({ id }) => id).join(' '))
+  for (const node of nodes) if (!quorum.includes(node)) node.pause()
+  run.asked.nodes = quorum
+  mend(run, quorum)
+  for (const client of run.clients) client.end()
+  for (const subscriber of run.subscribers) subscriber.hurry()
+  const healedAt = world.now
+  const serve = async (node: SimNode, at: number): Promise<boolean> => {
+    const client = run.clients[at % run.clients.length]
+    if (client === undefined) return false
+    return (await client.probe(node, 's1', convergeMsMax)) && (await client.look(node, convergeMsMax))
+  }
+  const done: SimNode[] = []
+  quorum.forEach((node, at) => void serve(node, at).then((served) => served && done.push(node)))
+  const served = await world.runUntil(() => done.length === quorum.length || run.violations.length > 0, convergeMsMax)
+  if (!served) {
+    const missing = quorum.filter((node) => !done.includes(node))
+    onViolation({
+      kind: 'liveness',
+      message: `${convergeMsMax} ms after the healing of ${quorum.map(({ id }) => id).join(' ')}: ${missing.map(describe).join('; ')}`,
+    })
+    return undefined
+  }
+  const convergedMs = world.now - healedAt
+  await settle(run, quorum)
+  return run.violations.length > 0 ? undefined : convergedMs
+}
+
+/** Clients end, everything is applied at every node of the quorum, and every subscriber has it. */
+async function settle(run: Run, quorum: readonly SimNode[]): Promise<void> {
+  const { world, clients, subscribers, onViolation } = run
+  let clientsLeft = clients.length
+  for (const client of clients) void client.done.then(() => clientsLeft--)
+  const isEqual = (): boolean => new Set(quorum.map((node) => node.serving?.log.status().applied ?? -1)).size === 1
+  const head = (): number => quorum[0]?.serving?.events?.position() ?? 0
+  const isTold = (): boolean => subscribers.every((subscriber) => subscriber.considered >= head())
+  const settled = await world.runUntil(() => run.violations.length > 0 || (clientsLeft === 0 && isEqual() && isTold()), settleMsMax)
+  if (settled) return
+  const late = subscribers
+    .filter((subscriber) => subscriber.considered < head())
+    .map(({ considered, stream }) => `${stream ?? 'all'} at ${considered}`)
+  onViolation({
+    kind: 'liveness',
+    message: `${settleMsMax} ms later: ${clientsLeft} clients at work; ${quorum.map(describe).join('; ')}; subscribers behind ${head()}: ${late.join(', ')}`,
+  })
+}
+
+function mend(run: Run, quorum: readonly SimNode[]): void {
+  for (const node of quorum) {
+    node.disk.heal()
+    node.readDisk.failsNext = false
+    for (const other of quorum) if (other !== node) run.network.calm(node.id, other.id)
+    node.resume()
+    node.isKeptUp = true
+    node.start()
+  }
+}
+
+function describe(node: SimNode): string {
+  const status = node.serving?.log.status()
+  if (status === undefined) return `${node.id} is ${node.isUp ? 'starting' : 'down'}`
+  return `${node.id} ${status.role} ${status.state} applied ${status.applied} of ${status.decided}`
+}

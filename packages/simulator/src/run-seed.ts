@@ -1,0 +1,173 @@
+/**
+ * One seed, from the draw to the verdict. A safety phase in which everything may go wrong; then a liveness phase: a random
+ * quorum is healed, the rest is frozen as it is, and the quorum has to converge and serve; then the checks.
+ *
+ * Everything follows from (mode, seed): the same pair gives the same run, turn by turn, which the trace's hash shows.
+ */
+import type { ProtocolDefinition } from '@synod/consensus'
+import type { PaxosMessage } from '@synod/consensus-paxos'
+import type { Configuration, Genesis } from '@synod/log'
+import type { NodeId } from '@synod/transport'
+import { Agreement } from './checkers/agreement.ts'
+import type { HistoryOperation } from './checkers/history.ts'
+import type { Violation } from './checkers/violation.ts'
+import { checkRun } from './check-run.ts'
+import { heal } from './liveness.ts'
+import type { Run } from './run.ts'
+import { Client } from './workload/client.ts'
+import { Subscriber } from './workload/subscriber.ts'
+import { Dice } from './world/dice.ts'
+import { FaultInjector } from './world/fault-injector.ts'
+import { Network } from './world/network.ts'
+import { drawPlan, type Mode, type SeedPlan } from './world/seed-plan.ts'
+import { SimNode } from './world/sim-node.ts'
+import type { Surroundings } from './world/surroundings.ts'
+import { Tally } from './world/tally.ts'
+import { Trace, type TraceLine } from './world/trace.ts'
+import { World } from './world/world.ts'
+
+export interface SeedOptions {
+  readonly mode: Mode
+  readonly seed: number
+  /** Keep the lines of the trace, not only its hash. Default: not. */
+  readonly isTraced?: boolean
+  /** Faults of the product to plant, by name. Default: none. */
+  readonly faultsPlanted?: ReadonlySet<string>
+  /** Stands around every core. Default: nothing. */
+  readonly watch?: (definition: ProtocolDefinition<PaxosMessage>) => ProtocolDefinition<PaxosMessage>
+}
+
+export interface SeedResult {
+  readonly mode: Mode
+  readonly seed: number
+  readonly violations: readonly Violation[]
+  /** Virtual milliseconds. */
+  readonly simulatedMs: number
+  /** From the healing of the quorum until it served; undefined when it did not. */
+  readonly convergedMs?: number
+  readonly turns: number
+  readonly slots: number
+  readonly operations: number
+  /** Faults injected and what clients did, by name. */
+  readonly counts: Readonly<Record<string, number>>
+  readonly traceHash: string
+  readonly trace: readonly TraceLine[]
+  readonly plan: SeedPlan
+}
+
+/** One is enough to fail; a few help to understand. */
+const violationsMax = 10
+
+export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const run = begin(options)
+  const { world, violations, plan } = run
+  const onRejection = (error: unknown): void =>
+    run.onViolation({
+      kind: 'node',
+      message: `a rejection that nobody handles: ${String(error)}\n${error instanceof Error ? error.stack : ''}`,
+    })
+  process.on('unhandledRejection', onRejection)
+  let convergedMs: number | undefined
+  try {
+    for (const node of run.nodes) node.start()
+    run.injector.begin()
+    const isFailed = (): boolean => violations.length > 0
+    await world.runUntil(isFailed, plan.safetyMs)
+    run.injector.end()
+    if (!isFailed()) convergedMs = await heal(run)
+    if (!isFailed()) await checkRun(run)
+  } catch (error) {
+    run.onViolation({ kind: 'node', message: `${String(error)}\n${error instanceof Error ? error.stack : ''}` })
+  } finally {
+    for (const node of run.nodes) node.life?.die()
+    process.off('unhandledRejection', onRejection)
+  }
+  return {
+    mode: options.mode,
+    seed: options.seed,
+    violations,
+    simulatedMs: world.now,
+    ...(convergedMs === undefined ? {} : { convergedMs }),
+    turns: world.turns,
+    slots: run.agreement.slots,
+    operations: run.history.length,
+    counts: run.tally.counts(),
+    traceHash: run.trace.hash,
+    trace: run.trace.lines,
+    plan,
+  }
+}
+
+function begin(options: SeedOptions): Run {
+  const dice = new Dice(`${options.mode} ${options.seed}`)
+  const plan = drawPlan(dice.named('plan'), options.mode)
+  const world = new World()
+  const trace = new Trace(options.isTraced ?? false)
+  const tally = new Tally()
+  const members = Array.from({ length: plan.nodes }, (_, at) => `n${at + 1}`)
+  const network = new Network(world, dice.named('network'), members, plan.network, trace, tally)
+  const configuration = configurationOf(members, plan)
+  const violations: Violation[] = []
+  const around: Surroundings = {
+    world,
+    plan,
+    network,
+    trace,
+    tally,
+    agreement: new Agreement(),
+    faultsPlanted: options.faultsPlanted ?? new Set(),
+    watch: options.watch ?? ((definition) => definition),
+    genesisOf: (node) => genesisOf(node, configuration),
+    onViolation: (violation) => {
+      trace.add(world.now, 'world', 'violation', violation.kind)
+      if (violations.length < violationsMax) violations.push(violation)
+    },
+    onDown: (node) => injector.onDown(node),
+  }
+  const nodes = members.map((id) => new SimNode(id, members, around, dice.named(id)))
+  for (const node of nodes) node.found(around.genesisOf(node.id))
+  world.onCrash = (life, error) => {
+    const node = nodes.find((candidate) => candidate.life === life)
+    if (life === undefined || node === undefined) throw error
+    node.onCrash(life, error)
+  }
+  const injector = new FaultInjector({ world, dice: dice.named('faults'), plan, nodes, network, tally, trace })
+  const history: HistoryOperation[] = []
+  const asked = { nodes }
+  return { ...around, dice, nodes, injector, history, violations, asked, ...population(around, dice, history, () => asked.nodes) }
+}
+
+function population(
+  around: Surroundings,
+  dice: Dice,
+  history: HistoryOperation[],
+  nodes: () => readonly SimNode[],
+): { clients: Client[]; subscribers: Subscriber[] } {
+  const { world, plan, trace, tally, onViolation } = around
+  const { workload } = plan
+  const clients = Array.from({ length: workload.clients }, (_, at) => {
+    const name = `c${at + 1}`
+    return new Client({ name, number: at + 1, world, dice: dice.named(name), plan: workload, nodes, history, trace, tally, onViolation })
+  })
+  const subscribers = Array.from({ length: workload.subscribers }, (_, at) => {
+    const name = `u${at + 1}`
+    const own = dice.named(name)
+    const stream = own.chance(0.4) ? `s${own.whole(1, workload.streams)}` : undefined
+    return new Subscriber({ name, world, dice: own, stream, slowMs: workload.slowSubscriberMs, nodes, tally, onViolation })
+  })
+  return { clients, subscribers }
+}
+
+function configurationOf(members: readonly NodeId[], plan: SeedPlan): Configuration {
+  return {
+    cluster: 'c0'.repeat(16),
+    epoch: 1,
+    protocol: '@synod/consensus-paxos',
+    protocolOptions: JSON.stringify(plan.protocolOptions),
+    voters: members.map((node, at) => ({ node, incarnation: (at + 1).toString(16).padStart(2, '0').repeat(16) })),
+  }
+}
+
+function genesisOf(node: NodeId, configuration: Configuration): Genesis {
+  return { node, incarnation: configuration.voters.find((voter) => voter.node === node)?.incarnation ?? '', configuration }
+}

@@ -1,0 +1,126 @@
+/**
+ * A subscriber: connects to some node, writes down what comes, and resumes elsewhere when the connection breaks: after the
+ * last event that it had, or from the last checkpoint.
+ */
+import type { SubscribeOptions } from '@synod/events'
+import type { SubscriptionHistory, SubscriptionSeen } from '../checkers/subscriptions.ts'
+import type { Violation } from '../checkers/violation.ts'
+import type { Dice } from '../world/dice.ts'
+import type { SimNode } from '../world/sim-node.ts'
+import type { Tally } from '../world/tally.ts'
+import type { World } from '../world/world.ts'
+import { seen } from './sim-event.ts'
+
+export interface SubscriberOptions {
+  readonly name: string
+  readonly world: World
+  readonly dice: Dice
+  readonly stream: string | undefined
+  /** Between two messages that it takes. */
+  readonly slowMs: number
+  readonly nodes: () => readonly SimNode[]
+  readonly tally: Tally
+  readonly onViolation: (violation: Violation) => void
+}
+
+export class Subscriber {
+  readonly #options: SubscriberOptions
+  readonly connections: SubscriptionHistory[] = []
+  /** Of the last event that came. */
+  #position = 0
+  #checkpoint = 0
+  #isOver = false
+  #break: () => void = () => {}
+  #isSlow = true
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options
+    void this.#live()
+  }
+
+  /** Everything at or below was delivered. */
+  get considered(): number {
+    return Math.max(this.#position, this.#checkpoint)
+  }
+
+  get stream(): string | undefined {
+    return this.#options.stream
+  }
+
+  /** From now on it is quick, and leaves a node that is not among the healed ones. */
+  hurry(): void {
+    this.#isSlow = false
+    this.#break()
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#break()
+  }
+
+  async #live(): Promise<void> {
+    const { world, dice, nodes } = this.#options
+    while (!this.#isOver) {
+      await world.sleep(dice.exponential(this.#isSlow ? 200 : 50))
+      await this.#connect(dice.pick(nodes()))
+    }
+  }
+
+  async #connect(node: SimNode): Promise<void> {
+    const { world, dice, stream, name, tally } = this.#options
+    const { serving } = node
+    if (serving?.events === undefined || !serving.life.isAlive) return
+    const { life, events } = serving
+    const afterPosition = dice.chance(0.5) ? this.#position : this.#checkpoint
+    const options: SubscribeOptions = {
+      ...(stream === undefined ? {} : { stream }),
+      ...(afterPosition === 0 ? { from: 0 } : { afterPosition }),
+    }
+    const messages: SubscriptionSeen[] = []
+    this.connections.push({
+      subscriber: `${name} at ${life.name}`,
+      ...(stream === undefined ? {} : { stream }),
+      from: 0,
+      afterPosition,
+      messages,
+    })
+    tally.add('subscriptions')
+    await new Promise<void>((resolve) => {
+      const aborting = new AbortController()
+      let isOpen = true
+      const end = (): void => {
+        if (!isOpen) return
+        isOpen = false
+        forget()
+        world.defer(() => aborting.abort(), life)
+        resolve()
+      }
+      const forget = life.onDeath(end)
+      this.#break = end
+      const take = (message: SubscriptionSeen): void => {
+        if (!isOpen) return
+        messages.push(message)
+        tally.add('subscription messages')
+        if (message.kind === 'event') this.#position = message.event.position
+        else if (message.kind !== 'fellBehind') this.#checkpoint = message.position
+        if (dice.chance(0.002)) end()
+      }
+      const follow = async (): Promise<void> => {
+        let arrival = 0
+        for await (const message of events.subscribe({ ...options, signal: aborting.signal })) {
+          const told: SubscriptionSeen = message.kind === 'event' ? { kind: 'event', event: seen(message.event) } : message
+          arrival = Math.max(arrival, world.now + dice.exponential(1))
+          world.at(arrival, () => take(told))
+          if (this.#isSlow && this.#options.slowMs > 0) await life.sleep(dice.exponential(this.#options.slowMs))
+        }
+      }
+      world.defer(() => {
+        follow().then(end, (error: unknown) => {
+          const isNode = error instanceof Error && 'code' in error && (error.code === 'unavailable' || error.code === 'busy')
+          if (!isNode) this.#options.onViolation({ kind: 'subscription', message: `${name} at ${life.name}: ${String(error)}` })
+          end()
+        })
+      }, life)
+    })
+  }
+}

@@ -1,0 +1,43 @@
+import type { Dice } from '../world/dice.ts'
+
+export interface WorkloadPlan {
+  readonly clients: number
+  readonly streams: number
+  readonly thinkMsMean: number
+  /** Of operations: the rest are reads. */
+  readonly appendShare: number
+  readonly localShare: number
+  readonly eventsMax: number
+  readonly paddingBytesMax: number
+  readonly callMsMax: number
+  readonly triesMax: number
+  /** Of requests and answers between clients and nodes. */
+  readonly lossRate: number
+  /** Appends that are sent to two nodes at once. */
+  readonly hedgeRate: number
+  /** The client stays with its node until that fails. */
+  readonly staysRate: number
+  readonly subscribers: number
+  readonly slowSubscriberMs: number
+}
+
+export function drawWorkload(dice: Dice): WorkloadPlan {
+  const clients = dice.whole(1, 6)
+  return {
+    clients,
+    streams: dice.whole(1, 6),
+    // About as many operations a second whatever the number of clients.
+    thinkMsMean: clients * dice.scaled(20, 400),
+    appendShare: dice.between(0.3, 0.9),
+    localShare: dice.between(0, 0.5),
+    eventsMax: dice.chance(0.7) ? dice.whole(1, 4) : 1,
+    paddingBytesMax: dice.chance(0.1) ? 5_000 : dice.whole(0, 200),
+    callMsMax: dice.scaled(200, 5_000),
+    triesMax: dice.whole(1, 8),
+    lossRate: dice.chance(0.3) ? dice.scaled(0.001, 0.1) : 0,
+    hedgeRate: dice.chance(0.3) ? dice.between(0, 0.3) : 0,
+    staysRate: dice.unit(),
+    subscribers: dice.whole(0, 4),
+    slowSubscriberMs: dice.chance(0.3) ? dice.scaled(1, 200) : 0,
+  }
+}

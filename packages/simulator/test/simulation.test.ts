@@ -1,0 +1,63 @@
+/** The production code under virtual time: many seeds of both protocols on all cores, and a fault that must be found. */
+import { availableParallelism } from 'node:os'
+import { runSeed, runSeeds } from '@synod/simulator'
+import { describe, expect, test } from 'vitest'
+
+const seeds = 500
+const hour = 3_600_000
+
+describe('simulation', () => {
+  test('500 seeds and two simulated hours of each protocol, no violation; one seed in a hundred twice, with equal traces', async () => {
+    const { figures, failed, text } = await runSeeds({
+      modes: ['basic', 'multi'],
+      first: 1,
+      count: seeds,
+      threads: Math.min(2, availableParallelism()),
+    })
+    console.log(text)
+    expect(
+      failed.map(
+        ({ mode, seed, violations }) => `pnpm simulate --protocol ${mode} --seed ${seed}: ${violations[0]?.kind} ${violations[0]?.message}`,
+      ),
+    ).toEqual([])
+    for (const of of [figures.basic, figures.multi]) {
+      expect(of?.seeds).toBe(seeds)
+      expect(of?.twice).toBe(seeds / 100)
+      expect(of?.simulatedMs).toBeGreaterThan(2 * hour)
+    }
+  }, 240_000)
+
+  test.each(
+    (['basic', 'multi'] as const).flatMap((mode) =>
+      (['acknowledge-before-sync', 'send-before-sync', 'wiped-node-votes', 'stale-read'] as const).map((fault) => [mode, fault] as const),
+    ),
+  )(
+    'the canary: %s with the planted fault %s is caught',
+    async (mode, fault) => {
+      expect(await kindsFound(mode, fault, 200)).not.toEqual([])
+    },
+    120_000,
+  )
+
+  test('the same seed gives the same run, and another one another', async () => {
+    const [first, second, other] = [
+      await runSeed({ mode: 'multi', seed: 7 }),
+      await runSeed({ mode: 'multi', seed: 7 }),
+      await runSeed({ mode: 'multi', seed: 8 }),
+    ]
+    expect(second.traceHash).toBe(first.traceHash)
+    expect(other.traceHash).not.toBe(first.traceHash)
+  })
+})
+
+/** The kinds of violations of the first seed that finds the fault; none when no seed does. */
+async function kindsFound(mode: 'basic' | 'multi', fault: string, seedsMax: number): Promise<string[]> {
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { violations } = await runSeed({ mode, seed, faultsPlanted: new Set([fault]) })
+    if (violations.length > 0) {
+      console.log(`${fault}: found by seed ${seed} of ${mode}: ${violations[0]?.message.split('\n')[0]}`)
+      return violations.map(({ kind }) => kind)
+    }
+  }
+  return []
+}
