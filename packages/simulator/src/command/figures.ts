@@ -57,6 +57,7 @@ const faults = {
   readSidesSetBack: 'read sides set back',
   wipe: 'wiped disks',
   partition: 'partitions',
+  strike: 'partitions around a crash',
   cuts: 'links cut',
   clogs: 'links clogged',
   frames: 'frames',

@@ -42,6 +42,7 @@ export class FaultInjector {
     this.#often('cutLink', () => this.#breakLink('cut'))
     this.#often('clogLink', () => this.#breakLink('clog'))
     this.#often('partition', () => this.#partition())
+    if (nodes.length > 2) this.#often('strike', () => this.#strike())
   }
 
   end(): void {
@@ -150,6 +151,46 @@ export class FaultInjector {
         network.mend(right.id, left.id)
       }
     })
+  }
+
+  /**
+   * How acknowledged data is lost that was not durable: a minority is away, the rest goes on, one of the rest loses power when
+   * it has just spoken, and comes back together with those that were away, while the others are away.
+   */
+  #strike(): void {
+    const { world, dice, plan, nodes } = this.#options
+    const [victim, ...rest] = dice.shuffled(nodes)
+    if (victim === undefined) return
+    const absent = rest.slice(0, Math.floor((nodes.length - 1) / 2))
+    const others = nodes.filter((node) => !absent.includes(node))
+    const witnesses = others.filter((node) => node !== victim)
+    this.#tell('strike', `${victim.id}, first without ${absent.map(({ id }) => id).join(' ')}, then with them`)
+    this.#split(absent, others, 'cut')
+    world.after(dice.exponential(600), () => {
+      victim.life?.dieAfterCalls(dice.whole(1, 8), () => {
+        if (this.#isOver) return
+        victim.crash('struck')
+        this.#split(absent, others, 'mend')
+        this.#split(witnesses, [victim, ...absent], 'cut')
+        world.after(dice.exponential(50), () => {
+          if (!this.#isOver) victim.start()
+        })
+        this.#later(() => this.#split(witnesses, [victim, ...absent], 'mend'))
+      })
+    })
+    world.after(600 + dice.exponential(plan.partMsMean), () => {
+      if (!this.#isOver) this.#split(absent, others, 'mend')
+    })
+  }
+
+  #split(left: readonly SimNode[], right: readonly SimNode[], how: 'cut' | 'mend'): void {
+    const { network } = this.#options
+    for (const one of left) {
+      for (const other of right) {
+        network[how](one.id, other.id)
+        network[how](other.id, one.id)
+      }
+    }
   }
 
   #later(mend: () => void): void {

@@ -30,6 +30,8 @@ export interface FaultRates {
   readonly cutLink: number
   readonly clogLink: number
   readonly partition: number
+  /** Of the cluster: a partition, a crash and another partition, made to lose what was not durable. */
+  readonly strike: number
 }
 
 export interface SeedPlan {
@@ -77,7 +79,7 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
     },
     disk: {
       syncMsMin: dice.scaled(0.05, 2),
-      syncMsMean: dice.scaled(0.1, 15),
+      syncMsMean: dice.chance(0.2) ? dice.scaled(15, 120) : dice.scaled(0.1, 15),
       slowSyncRate: sometimes(0.3, 0.001, 0.1),
       slowSyncMsMax: dice.scaled(50, 3_000),
       readMsMean: dice.chance(0.4) ? dice.scaled(0.05, 10) : 0,
@@ -102,6 +104,7 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
       cutLink: sometimes(0.4, 0.02, 1),
       clogLink: sometimes(0.3, 0.02, 1),
       partition: sometimes(0.4, 0.02, 0.5),
+      strike: sometimes(0.35, 0.05, 0.5),
     },
     downMsMean: isHarsh ? dice.scaled(20, 500) : dice.scaled(50, 5_000),
     pauseMsMean: dice.scaled(20, 4_000),
