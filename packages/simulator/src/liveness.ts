@@ -67,6 +67,7 @@ function mend(run: Run, quorum: readonly SimNode[]): void {
     node.disk.heal()
     node.readDisk.failsNext = false
     for (const other of quorum) if (other !== node) run.network.calm(node.id, other.id)
+    node.life?.spare()
     node.resume()
     node.isKeptUp = true
     node.start()

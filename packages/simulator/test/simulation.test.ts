@@ -4,6 +4,7 @@ import { runSeed, runSeeds } from '@synod/simulator'
 import { describe, expect, test } from 'vitest'
 
 const seeds = 500
+const threads = Math.min(2, availableParallelism())
 const hour = 3_600_000
 
 describe('simulation', () => {
@@ -12,7 +13,7 @@ describe('simulation', () => {
       modes: ['basic', 'multi'],
       first: 1,
       count: seeds,
-      threads: Math.min(2, availableParallelism()),
+      threads,
     })
     console.log(text)
     expect(
@@ -52,12 +53,17 @@ describe('simulation', () => {
 
 /** The kinds of violations of the first seed that finds the fault; none when no seed does. */
 async function kindsFound(mode: 'basic' | 'multi', fault: string, seedsMax: number): Promise<string[]> {
-  for (let seed = 1; seed <= seedsMax; seed++) {
-    const { violations } = await runSeed({ mode, seed, faultsPlanted: new Set([fault]) })
-    if (violations.length > 0) {
-      console.log(`${fault}: found by seed ${seed} of ${mode}: ${violations[0]?.message.split('\n')[0]}`)
-      return violations.map(({ kind }) => kind)
-    }
-  }
-  return []
+  const { figures, failed } = await runSeeds({
+    modes: [mode],
+    first: 1,
+    count: seedsMax,
+    threads,
+    faultsPlanted: [fault],
+    untilFailed: true,
+  })
+  const [found] = failed
+  console.log(
+    `${fault}: ${mode}, found after ${figures[mode]?.seeds} seeds: ${found?.violations[0]?.kind}, ${found?.violations[0]?.message.split('\n')[0]}`,
+  )
+  return found?.violations.map(({ kind }) => kind) ?? []
 }

@@ -10,28 +10,31 @@ export interface RunSeedsOptions {
   /** Of each mode. */
   readonly count: number
   readonly threads: number
+  /** Faults of the product to plant, by name. Default: none. */
+  readonly faultsPlanted?: readonly string[]
+  /** Begin no more seeds after the first that fails. */
+  readonly untilFailed?: boolean
 }
 
 const twiceEvery = 100
 
-export async function runSeeds({
-  modes,
-  first,
-  count,
-  threads,
-}: RunSeedsOptions): Promise<{ readonly figures: Figures; readonly failed: readonly SeedReport[]; readonly text: string }> {
+export async function runSeeds(
+  options: RunSeedsOptions,
+): Promise<{ readonly figures: Figures; readonly failed: readonly SeedReport[]; readonly text: string }> {
+  const { threads, untilFailed = false } = options
   const figures: Figures = {}
   const failed: SeedReport[] = []
   const onReport = (report: SeedReport): void => {
     add(figures, report)
     if (report.violations.length > 0) failed.push(report)
   }
-  await runPool(tasks(modes, first, count), { threads, onReport })
+  await runPool(tasks(options), { threads, onReport, isOver: () => untilFailed && failed.length > 0 })
   return { figures, failed, text: figuresText(figures) }
 }
 
-function* tasks(modes: readonly Mode[], first: number, count: number): Generator<SeedTask, undefined> {
-  for (let seed = first; seed < first + count; seed++)
-    for (const mode of modes) yield { mode, seed, isTwice: seed % twiceEvery === 0, faultsPlanted: [] }
+function* tasks({ modes, first, count, faultsPlanted = [] }: RunSeedsOptions): Generator<SeedTask, undefined> {
+  for (let seed = first; seed < first + count; seed++) {
+    for (const mode of modes) yield { mode, seed, isTwice: faultsPlanted.length === 0 && seed % twiceEvery === 0, faultsPlanted }
+  }
   return undefined
 }

@@ -1,26 +1,29 @@
 /**
  * Breadth-first over the real core. A state is the nodes, each a forked core with its disk, and the pool of all that was sent;
  * equal nodes and equal pools are kept once, and what an input does to a node is computed once, by `fork()` and `step()`, however
- * many states have that node. So the search moves numbers, and the core runs once per node state and input.
+ * many states have that node (`node-table.ts`). So the search moves numbers, and the core runs once per node state and input.
  *
  * Messages: a pool that only grows (loss, duplication, reordering, any delay). Answers that reveal no promise, that is refusals
  * and decisions of a node that knows one, are delivered at once or lost: they can be provoked again at any later time by
  * delivering the request again, so a late one adds nothing but an older number. Without a leader a node that is told that a slot is
  * decided fetches the decision in the same step: that it cannot is as if it had not been told, but that it tries less. A crash and the restart are one step: a node
  * that is down is one that gets nothing. Values are alike to the core, so the first one offered is v1, the next new one v2; nodes
- * are not, since ballots are ordered by node, but those that never propose are: of states that differ only by exchanging them one is kept.
+ * are alike only while each begins one round and none crashes: the number of a round follows from what its node has seen, and
+ * equal numbers are ordered by name, so that every run is one, with nodes exchanged, in which the ballots' owners ascend by name. Then
+ * only those runs are followed, and only the first nodes propose. A core that begins no more rounds is told from another by its
+ * promises and votes, not by the numbers that it has seen.
  */
-import { hash } from 'node:crypto'
-import { bySize, majority, type Quorums } from '@synod/consensus'
+import { bySize, majority, type ProtocolDefinition, type Quorums } from '@synod/consensus'
 import { protocol as paxos, type PaxosMessage } from '@synod/consensus-paxos'
 import type { NodeId } from '@synod/transport'
 import { valueText } from '../specification/event-text.ts'
-import type { SpecificationEvent } from '../specification/specification-event.ts'
 import type { Bounds } from './bounds.ts'
-import { ExploredNode, type NodeSetting, type Sent } from './explored-node.ts'
+import { ExploredNode } from './explored-node.ts'
 import { brokenInvariant } from './invariants.ts'
 import { MessagePools, type Pool } from './message-pool.ts'
-import { messageText, inputText, type NodeInput } from './node-input.ts'
+import { inputText, messageText } from './node-input.ts'
+import type { NodeSetting } from './node-stepping.ts'
+import { isAnswer, NodeTable, type Known, type Transition } from './node-table.ts'
 import { Refinement, type Coverage } from './refinement.ts'
 import { StateTable } from './state-table.ts'
 
@@ -28,7 +31,7 @@ export interface TraceStep {
   readonly node: NodeId
   readonly what: string
   /** What it sent or learned thereby. */
-  readonly then: readonly string[]
+  readonly does: readonly string[]
 }
 
 export interface Exploration {
@@ -47,28 +50,6 @@ export interface Exploration {
   readonly isCut: boolean
 }
 
-interface Transition {
-  readonly to: number
-  readonly batch: number
-  readonly events: readonly SpecificationEvent[]
-  readonly sent: readonly Sent[]
-  /** Answers that are delivered at once or lost: to whom, and what. */
-  readonly answers: readonly { readonly to: number; readonly input: number }[]
-  /** It was told that this slot is decided, and what it is not: its runtime fetches it at once. */
-  readonly misses: number | undefined
-  readonly isBeyond: boolean
-  readonly broken: string | undefined
-}
-
-interface Known {
-  readonly node: ExploredNode
-  /** It begins no more rounds, since all that are allowed were begun. */
-  readonly isSpent: boolean
-  /** The number of the same node when it is spent. */
-  spent: number | undefined
-  readonly transitions: (Transition | undefined)[]
-}
-
 /** One step of a state: of one node, or of several where an answer or a fetched decision comes at once. */
 type Action = readonly { readonly node: number; readonly input: number }[]
 
@@ -81,9 +62,15 @@ export interface Progress {
 
 const reportStates = 1 << 16
 
+export interface ExploreOptions {
+  readonly onProgress?: (progress: Progress) => void
+  /** Another core than the real one: with a planted fault, say. */
+  readonly definition?: (options: unknown) => ProtocolDefinition<PaxosMessage>
+}
+
 /** The first violation ends it, by a shortest trace: the search is by levels. */
-export function explore(bounds: Bounds, onProgress: (progress: Progress) => void = () => {}): Exploration {
-  return new Search(bounds, onProgress).run()
+export function explore(bounds: Bounds, options: ExploreOptions = {}): Exploration {
+  return new Search(bounds, options).run()
 }
 
 class Search {
@@ -93,10 +80,7 @@ class Search {
   readonly #quorums: Quorums
   readonly #pools = new MessagePools()
   readonly #refinement: Refinement
-  readonly #known: Known[] = []
-  readonly #numbers = new Map<string, number>()
-  readonly #inputs: NodeInput[] = []
-  readonly #inputNumbers = new Map<string, number>()
+  readonly #nodes: NodeTable
   /** By item, what delivering it is. */
   readonly #itemInputs: (number | undefined)[] = []
   readonly #actions: Action[] = []
@@ -110,17 +94,25 @@ class Search {
   #transitions = 0
   #violation: { what: string; state: number; action: number } | undefined
 
-  constructor(bounds: Bounds, onProgress: (progress: Progress) => void) {
+  constructor(bounds: Bounds, { onProgress = () => {}, definition = paxos }: ExploreOptions) {
     this.#bounds = bounds
     this.#onProgress = onProgress
     this.#members = Array.from({ length: bounds.nodes }, (_, at) => `n${at + 1}`)
-    const { phase1, size } = { phase1: Math.floor(bounds.nodes / 2) + 1, size: Math.floor(bounds.nodes / 2) + 1 }
-    this.#quorums = bounds.hasSmallQuorum ? bySize(this.#members, phase1, size - 1) : majority(this.#members)
-    const setting: NodeSetting = { definition: paxos(coreOptions(bounds)), quorums: this.#quorums, slots: bounds.slots, isApart: bounds.isApart }
+    const size = Math.floor(bounds.nodes / 2) + 1
+    this.#quorums = bounds.hasSmallQuorum ? bySize(this.#members, size, size - 1) : majority(this.#members)
+    const setting: NodeSetting = {
+      definition: definition(coreOptions(bounds)),
+      quorums: this.#quorums,
+      slots: bounds.slots,
+      isApart: bounds.isApart,
+    }
     this.#areAlike = bounds.rounds === 1 && bounds.crashes === 0
     this.#refinement = new Refinement(bounds, this.#quorums, this.#pools, this.#areAlike)
     this.#table = new StateTable(bounds.nodes + 1)
-    this.#initial = Int32Array.from([...this.#members.map((id) => this.#node(ExploredNode.first(setting, id), false)), this.#pools.empty.id])
+    this.#nodes = new NodeTable(bounds, this.#members, this.#pools)
+    const first = this.#members.map((id) => ExploredNode.first(setting, id))
+    if (this.#areAlike) checkAlike(first)
+    this.#initial = Int32Array.from([...first.map((node) => this.#nodes.number(node, false)), this.#pools.empty.id])
     this.#poolList[this.#pools.empty.id] = this.#pools.empty
   }
 
@@ -146,7 +138,7 @@ class Search {
       states: this.#table.size,
       depth,
       transitions: this.#transitions,
-      nodeStates: this.#known.length,
+      nodeStates: this.#nodes.count,
       pools: this.#pools.count,
       seconds: seconds(),
       stepCounts: this.#refinement.stepCounts,
@@ -164,27 +156,30 @@ class Search {
     let restarts = 0
     let valueHigh = 0
     for (let node = 0; node < nodes; node++) {
-      const known = this.#known[state[node]!]!.node
+      const known = this.#nodes.at(state[node]!).node
       restarts += known.boot - 1
       valueHigh = Math.max(valueHigh, known.valueHigh)
     }
     for (let node = 0; node < nodes; node++) {
-      const known = this.#known[state[node]!]!.node
+      const known = this.#nodes.at(state[node]!).node
       const isAsked = node < proposers && (!this.#areAlike || node < this.#bounds.ballots)
-      if (isApart && known.hasWrites) this.#take(number, state, pool, node, this.#input({ kind: 'sync' }))
-      if (restarts < crashes) this.#take(number, state, pool, node, this.#input({ kind: 'restart' }))
+      if (isApart && known.hasWrites) this.#take(number, state, pool, node, this.#nodes.input({ kind: 'sync' }))
+      if (restarts < crashes) this.#take(number, state, pool, node, this.#nodes.input({ kind: 'restart' }))
       for (const input of this.#fetched(state, known)) this.#take(number, state, pool, node, input)
-      if (this.#known[state[node]!]!.isSpent) {
+      if (this.#nodes.at(state[node]!).isSpent) {
         if (!known.isLeader) continue
-      } else if (isAsked && this.#mayStand(known)) this.#take(number, state, pool, node, this.#input({ kind: 'stand' }))
+      } else if (isAsked && this.#mayStand(known)) this.#take(number, state, pool, node, this.#nodes.input({ kind: 'stand' }))
       if (!isAsked || !this.#mayOffer(known)) continue
-      for (let value = 1; value <= Math.min(valueHigh + 1, this.#bounds.values); value++) this.#take(number, state, pool, node, this.#input({ kind: 'offer', value }))
+      for (let value = 1; value <= Math.min(valueHigh + 1, this.#bounds.values); value++)
+        this.#take(number, state, pool, node, this.#nodes.input({ kind: 'offer', value }))
     }
   }
 
   /** Without a leader, one entry in each life of a node, where the slot may still be open; a leader takes one for each slot. */
   #mayOffer(node: ExploredNode): boolean {
-    return this.#bounds.protocol === 'paxos' ? node.offers === 0 && node.core.decidedHigh === 0 : node.isLeader && node.offers < this.#bounds.slots
+    return this.#bounds.protocol === 'paxos'
+      ? node.offers === 0 && node.core.decidedHigh === 0
+      : node.isLeader && node.offers < this.#bounds.slots
   }
 
   #mayStand(node: ExploredNode): boolean {
@@ -196,26 +191,30 @@ class Search {
     const inputs: number[] = []
     for (let index = 1; index <= node.fetchTo; index++) {
       const value = node.decided.has(index) ? undefined : this.#decisionOf(state, index)
-      if (value !== undefined) inputs.push(this.#input({ kind: 'learn', index, value }))
+      if (value !== undefined) inputs.push(this.#nodes.input({ kind: 'learn', index, value }))
     }
     return inputs
   }
 
   #take(number: number, state: Int32Array, pool: Pool, node: number, input: number): void {
-    const taken = this.#transition(state[node]!, input)
+    const taken = this.#nodes.transition(state[node]!, input)
     const isNothing = taken.to === state[node] && taken.batch === 0
     if (isNothing && taken.answers.length === 0 && taken.broken === undefined) return
     // Time passes only where that begins a round.
-    if (this.#inputs[input]!.kind === 'stand' && this.#pools.add(pool, taken.batch).ballotCount === pool.ballotCount) return
+    if (this.#nodes.inputAt(input).kind === 'stand' && this.#pools.add(pool, taken.batch).ballotCount === pool.ballotCount) return
     if (!isNothing) this.#reach(number, state, pool, [{ node, input }])
     for (const { to, input: answer } of taken.answers) {
-      if (!this.#isDead(this.#known[state[to]!]!, answer)) this.#reach(number, state, pool, [{ node, input }, { node: to, input: answer }])
+      if (!this.#isDead(this.#nodes.at(state[to]!), answer))
+        this.#reach(number, state, pool, [
+          { node, input },
+          { node: to, input: answer },
+        ])
     }
   }
 
   /** A refusal makes a node give its round up, and if it begins no other, that is as if nothing reached the round any more. */
   #isDead(known: Known, input: number): boolean {
-    const to = this.#inputs[input]!
+    const to = this.#nodes.inputAt(input)
     return known.isSpent && to.kind === 'message' && to.message.kind === 'nack'
   }
 
@@ -228,7 +227,7 @@ class Search {
     let what: string | undefined
     for (let at = 0; at < whole.length; at++) {
       const { node, input } = whole[at]!
-      const step = this.#transition(next[node]!, input)
+      const step = this.#nodes.transition(next[node]!, input)
       taken.push(step)
       const after = this.#pools.add(pool, step.batch)
       if (after.ballotCount > this.#bounds.ballots || (this.#areAlike && !after.areOwnersAscending) || step.isBeyond) return
@@ -236,7 +235,7 @@ class Search {
       next[node] = step.to
       pool = after
       const value = step.misses === undefined ? undefined : this.#decisionOf(next, step.misses)
-      if (value !== undefined) whole.push({ node, input: this.#input({ kind: 'learn', index: step.misses!, value }) })
+      if (value !== undefined) whole.push({ node, input: this.#nodes.input({ kind: 'learn', index: step.misses!, value }) })
       else if (step.misses !== undefined) return
     }
     next[this.#bounds.nodes] = pool.id
@@ -254,7 +253,7 @@ class Search {
 
   #decisionOf(state: Int32Array, index: number): string | undefined {
     for (let peer = 0; peer < this.#bounds.nodes; peer++) {
-      const value = this.#known[state[peer]!]!.node.decided.get(index)
+      const value = this.#nodes.at(state[peer]!).node.decided.get(index)
       if (value !== undefined) return value
     }
     return undefined
@@ -272,67 +271,18 @@ class Search {
   #checkNodes(state: Int32Array, pool: Pool): string | undefined {
     if (this.#bounds.protocol !== 'paxos') return undefined
     for (let node = 0; node < this.#bounds.nodes; node++) {
-      const broken = this.#refinement.compareNode(node, this.#known[state[node]!]!.node, pool)
+      const broken = this.#refinement.compareNode(node, this.#nodes.at(state[node]!).node, pool)
       if (broken !== undefined) return broken
     }
     return undefined
   }
 
+  /** Once all rounds that are allowed were begun, no node begins one. */
   #canonical(state: Int32Array, pool: Pool): void {
     if (pool.ballotCount < this.#bounds.ballots) return
     for (let node = 0; node < this.#bounds.nodes; node++) {
-      const known = this.#known[state[node]!]!
-      known.spent ??= known.isSpent ? state[node]! : this.#node(known.node, true)
-      state[node] = known.spent
+      state[node] = this.#nodes.spent(state[node]!)
     }
-  }
-
-  #transition(number: number, input: number): Transition {
-    const known = this.#known[number]!
-    const before = known.transitions[input]
-    if (before !== undefined) return before
-    const step = attempt(known.node, this.#inputs[input]!)
-    const items: number[] = []
-    const answers: { to: number; input: number }[] = []
-    const from = known.node.id
-    if (step.broken === undefined) {
-      for (const { to, message } of step.sent) {
-        if (isAnswer(message)) answers.push(...to.map((node) => ({ to: this.#members.indexOf(node), input: this.#input({ kind: 'message', from, message }) })))
-        else items.push(this.#pools.number({ kind: 'message', from, to, message }, `${from}>${to.join()} ${this.#text(message)}`))
-      }
-    }
-    for (const event of step.events) items.push(this.#pools.number({ kind: 'event', event }, JSON.stringify(event)))
-    const transition = {
-      to: this.#node(step.node, this.#inputs[input]!.kind !== 'restart' && known.isSpent),
-      batch: this.#pools.batch(items),
-      events: step.events,
-      sent: step.sent,
-      answers,
-      misses: this.#bounds.protocol === 'paxos' ? missed(this.#inputs[input]!, step.node) : undefined,
-      isBeyond: step.isBeyond,
-      broken: step.broken,
-    }
-    known.transitions[input] = transition
-    return transition
-  }
-
-  #node(node: ExploredNode, areAllBegun: boolean): number {
-    const isSpent = areAllBegun || node.rounds >= this.#bounds.rounds
-    const text = hash('sha1', `${isSpent}${node.text(isSpent)}`, 'base64')
-    const known = this.#numbers.get(text)
-    if (known !== undefined) return known
-    this.#known.push({ node, isSpent, spent: undefined, transitions: [] })
-    this.#numbers.set(text, this.#known.length - 1)
-    return this.#known.length - 1
-  }
-
-  #input(input: NodeInput): number {
-    const text = input.kind === 'message' ? `${input.from} ${this.#text(input.message)}` : JSON.stringify(input)
-    const known = this.#inputNumbers.get(text)
-    if (known !== undefined) return known
-    this.#inputs.push(input)
-    this.#inputNumbers.set(text, this.#inputs.length - 1)
-    return this.#inputs.length - 1
   }
 
   #action(action: Action): number {
@@ -351,16 +301,12 @@ class Search {
     for (const number of pool.items) {
       const item = this.#pools.item(number)
       if (item.kind !== 'message') continue
-      const input = (this.#itemInputs[number] ??= this.#input({ kind: 'message', from: item.from, message: item.message }))
+      const input = (this.#itemInputs[number] ??= this.#nodes.input({ kind: 'message', from: item.from, message: item.message }))
       for (const to of item.to) pairs.push(this.#members.indexOf(to), input)
     }
     const deliveries = Int32Array.from(pairs)
     this.#deliveries[pool.id] = deliveries
     return deliveries
-  }
-
-  #text(message: PaxosMessage): string {
-    return Buffer.from(this.#known[0]!.node.core.codec.encode(message)).toString('base64')
   }
 
   #trace(last: number, action: number): TraceStep[] {
@@ -369,38 +315,32 @@ class Search {
     const state = this.#initial.slice()
     return actions.flatMap((number) =>
       this.#actions[number]!.map(({ node, input }, at, { length }) => {
-        const { to, sent, events } = this.#transition(state[node]!, input)
+        const { to, sent, events } = this.#nodes.transition(state[node]!, input)
         state[node] = to
         // An answer is lost where nobody takes it in the same step.
-        const leaves = sent.filter(({ message }) => at < length - 1 || !isAnswer(message)).map(({ to: nodes, message }) => `${messageText(message)} → ${nodes.join(' ')}`)
-        const learned = events.flatMap((event) => (event.kind === 'learned' ? [`learns slot ${event.index} = ${valueText(event.value)}`] : []))
-        return { node: this.#members[node]!, what: inputText(this.#inputs[input]!), then: [...leaves, ...learned] }
+        const leaves = sent
+          .filter(({ message }) => at < length - 1 || !isAnswer(message))
+          .map(({ to: nodes, message }) => `${messageText(message)} → ${nodes.join(' ')}`)
+        const learned = events.flatMap((event) =>
+          event.kind === 'learned' ? [`learns slot ${event.index} = ${valueText(event.value)}`] : [],
+        )
+        return { node: this.#members[node]!, what: inputText(this.#nodes.inputAt(input)), does: [...leaves, ...learned] }
       }),
     )
   }
 }
 
-/** What the core itself takes for broken ends the search too. */
-function attempt(node: ExploredNode, input: NodeInput): ReturnType<ExploredNode['step']> {
-  try {
-    return node.step(input)
-  } catch (error) {
-    return { node, sent: [], events: [], isBeyond: false, broken: `the core throws: ${error instanceof Error ? error.message : String(error)}` }
+/** That runs can be exchanged with the nodes needs cores that differ by nothing but their names. */
+function checkAlike(nodes: readonly ExploredNode[]): void {
+  const [first] = nodes
+  for (const node of nodes) {
+    const exchange = (id: NodeId): NodeId => (id === node.id ? first!.id : id === first!.id ? node.id : id)
+    if (node.text(false, exchange) !== first!.text(false))
+      throw new Error(`${node.id} and ${first!.id} are not alike: their digests differ by more than names`)
   }
 }
 
-function missed(input: NodeInput, node: ExploredNode): number | undefined {
-  if (input.kind !== 'message') return undefined
-  const { message } = input
-  const index = message.kind === 'chosen' ? message.index : message.kind === 'ahead' ? message.decidedThrough : undefined
-  return index === undefined || node.decided.has(index) ? undefined : index
-}
-
-function isAnswer({ kind }: PaxosMessage): boolean {
-  return kind === 'nack' || kind === 'decision' || kind === 'ahead'
-}
-
-/** Every time-out is so long that standing alone decides, see `explored-node.ts`. */
+/** Every time-out is so long that standing alone decides, see `node-stepping.ts`. */
 function coreOptions({ protocol }: Bounds): unknown {
   const never = 1e12
   const common = { retransmitMs: never, offerTimeoutMs: never, readTimeoutMs: never }

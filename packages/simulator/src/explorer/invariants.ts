@@ -4,7 +4,7 @@ import type { Quorums } from '@synod/consensus'
 import { valueText } from '../specification/event-text.ts'
 import { ballotText, type SpecificationEvent } from '../specification/specification-event.ts'
 import type { Bounds } from './bounds.ts'
-import { entryOf, noop } from './explored-node.ts'
+import { entryOf, noop } from './node-stepping.ts'
 
 /** For people, in the order in which they are looked at. */
 export const invariantNames = [
@@ -27,13 +27,15 @@ export function brokenInvariant(events: readonly SpecificationEvent[], quorums: 
   for (const event of events) {
     if (event.kind === 'learned') {
       const before = learned.get(event.index)
-      if (before !== undefined && before !== event.value) return `agreement: slot ${event.index} was learned as ${valueText(before)} and as ${valueText(event.value)}`
+      if (before !== undefined && before !== event.value)
+        return `agreement: slot ${event.index} was learned as ${valueText(before)} and as ${valueText(event.value)}`
       learned.set(event.index, event.value)
       if (!valid.has(event.value)) return `validity: ${valueText(event.value)} was learned at slot ${event.index} and never offered`
     } else if (event.kind === '2a') {
       const key = `${event.index} ${ballotText(event.ballot)}`
       const before = proposed.get(key)
-      if (before !== undefined && before !== event.value) return `one value per ballot: ${ballotText(event.ballot)} proposes ${valueText(before)} and ${valueText(event.value)} at slot ${event.index}`
+      if (before !== undefined && before !== event.value)
+        return `one value per ballot: ${ballotText(event.ballot)} proposes ${valueText(before)} and ${valueText(event.value)} at slot ${event.index}`
       proposed.set(key, event.value)
     } else if (event.kind === '2b') {
       const key = `${event.index} ${ballotText(event.ballot)}`

@@ -91,9 +91,18 @@ export class MessagePools {
     const text = String.fromCharCode(...items)
     const known = this.#pools.get(text)
     if (known !== undefined) return known
-    const starts = items.map((number) => this.item(number)).flatMap((item) => (item.kind === 'event' && item.event.kind === '1a' ? [item.event.ballot] : []))
+    const starts = items
+      .map((number) => this.item(number))
+      .flatMap((item) => (item.kind === 'event' && item.event.kind === '1a' ? [item.event.ballot] : []))
     const ballots = starts.toSorted(compareBallots).filter((ballot, at, all) => at === 0 || compareBallots(all[at - 1]!, ballot) !== 0)
-    const pool = { id: this.#pools.size, items, ballotCount: ballots.length, areOwnersAscending: ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node), grown: new Map<number, Pool>(), steps: new Map<number, number>() }
+    const pool = {
+      id: this.#pools.size,
+      items,
+      ballotCount: ballots.length,
+      areOwnersAscending: ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node),
+      grown: new Map<number, Pool>(),
+      steps: new Map<number, number>(),
+    }
     this.#pools.set(text, pool)
     return pool
   }

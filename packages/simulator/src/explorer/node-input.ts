@@ -42,7 +42,9 @@ export function messageText(message: PaxosMessage): string {
     case 'prepare':
       return `prepare${ballot} slot ${message.index}${message.scope === 'suffix' ? '+' : ''}`
     case 'promise': {
-      const reports = message.slots.map((slot) => `${slot.index}=${slot.decided ? 'decided' : ballotText(slot.ballot)}:${entryText(slot.entry)}`)
+      const reports = message.slots.map(
+        (slot) => `${slot.index}=${slot.decided ? 'decided' : ballotText(slot.ballot)}:${entryText(slot.entry)}`,
+      )
       const known = message.decidedThrough > 0 ? ` decided ≤${message.decidedThrough}` : ''
       return `promise${ballot}${known} [${reports.join(' ')}]`
     }

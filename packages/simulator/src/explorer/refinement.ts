@@ -12,7 +12,8 @@ import { modelStates, type ModelStates } from '../specification/model-states.ts'
 import { PaxosModel, type ModelAction, type ModelState } from '../specification/paxos-model.ts'
 import { ballotText, compareBallots, type SpecificationEvent } from '../specification/specification-event.ts'
 import type { Bounds } from './bounds.ts'
-import { entryOf, noop, type ExploredNode } from './explored-node.ts'
+import type { ExploredNode } from './explored-node.ts'
+import { entryOf, noop } from './node-stepping.ts'
 import type { MessagePools, Pool } from './message-pool.ts'
 import type { Quorums } from '@synod/consensus'
 
@@ -62,7 +63,8 @@ export class Refinement {
       isPhase1Quorum: (set) => quorums.phase1(nodesOf(set)),
       isPhase2Quorum: (set) => quorums.phase2(nodesOf(set)),
     })
-    const isSmall = bounds.protocol === 'paxos' && bounds.slots === 1 && bounds.nodes <= 3 && bounds.ballots <= enumeratedBallotsMax && bounds.values <= 2
+    const isSmall =
+      bounds.protocol === 'paxos' && bounds.slots === 1 && bounds.nodes <= 3 && bounds.ballots <= enumeratedBallotsMax && bounds.values <= 2
     if (isSmall && !bounds.hasSmallQuorum) this.reachable = modelStates(this.model)
     const nodes = quorums.members.map((_, at) => at)
     this.#orders = areAlike ? ordersOf(nodes) : [nodes]
@@ -82,7 +84,13 @@ export class Refinement {
     }
     ballots.sort(compareBallots)
     const rankOf = new Map(ballots.map((ballot, at) => [ballotText(ballot), at + 1]))
-    const states = from.states.map((state) => this.model.relabel(state, (old) => rankOf.get(ballotText(from.ballots[old - 1]!))!, (value) => value))
+    const states = from.states.map((state) =>
+      this.model.relabel(
+        state,
+        (old) => rankOf.get(ballotText(from.ballots[old - 1]!))!,
+        (value) => value,
+      ),
+    )
     const starts = new Map<string, Extract<SpecificationEvent, { kind: '1a' }>>()
     for (const event of [...this.#pools.events(before), ...events]) if (event.kind === '1a') starts.set(ballotText(event.ballot), event)
     let steps = 0
@@ -95,7 +103,8 @@ export class Refinement {
     }
     const known = this.#projected[after.id]
     if (known === undefined) this.#projected[after.id] = this.#project(states, ballots)
-    else if (known.states.some((state, at) => this.model.key(state) !== this.model.key(states[at]!))) return 'the same messages were sent, and yet the acceptors differ'
+    else if (known.states.some((state, at) => this.model.key(state) !== this.model.key(states[at]!)))
+      return 'the same messages were sent, and yet the acceptors differ'
     const foreign = known === undefined ? this.#cover(states, ballots) : undefined
     before.steps.set(batch, steps)
     return foreign ?? this.#count(steps)
@@ -108,7 +117,8 @@ export class Refinement {
       const held = node.acceptor(index)
       if (held === undefined) continue
       const text = acceptorText(held.promised, held.accepted, held.value)
-      if (text !== projected.acceptors[at]![index - 1]) return `${node.id} holds ${text} at slot ${index}, and what it did makes it ${projected.acceptors[at]![index - 1]}`
+      if (text !== projected.acceptors[at]![index - 1])
+        return `${node.id} holds ${text} at slot ${index}, and what it did makes it ${projected.acceptors[at]![index - 1]}`
     }
     return undefined
   }
@@ -150,7 +160,9 @@ export class Refinement {
       return 1
     }
     if (event.kind === 'learned') {
-      return event.index !== index || model.chosen(state).has(this.#values.get(event.value) ?? -1) ? 0 : 'the value was learned and is not chosen'
+      return event.index !== index || model.chosen(state).has(this.#values.get(event.value) ?? -1)
+        ? 0
+        : 'the value was learned and is not chosen'
     }
     const ballot = rankOf.get(ballotText(event.ballot))
     const start = starts.get(ballotText(event.ballot))
@@ -168,14 +180,22 @@ export class Refinement {
       case '2a': {
         const value = this.#values.get(event.value) ?? -1
         if (event.index !== index) return 0
-        return perform({ kind: 'propose', ballot, value }, model.proposal(state, ballot) === value, 'no quorum of 1b allows this value, or another one was proposed')
+        return perform(
+          { kind: 'propose', ballot, value },
+          model.proposal(state, ballot) === value,
+          'no quorum of 1b allows this value, or another one was proposed',
+        )
       }
       case '2b': {
         if (event.index !== index) return 0
         const acceptor = this.#members.indexOf(event.node)
         const value = event.value === undefined ? undefined : this.#values.get(event.value)
         if (value !== undefined && model.proposal(state, ballot) !== value) return 'that is not the value of the 2a'
-        return perform({ kind: 'accept', acceptor, ballot }, model.hasAccepted(state, acceptor, ballot), 'there is no such 2a, or it has promised more')
+        return perform(
+          { kind: 'accept', acceptor, ballot },
+          model.hasAccepted(state, acceptor, ballot),
+          'there is no such 2a, or it has promised more',
+        )
       }
     }
   }

@@ -19,7 +19,15 @@ export function eventText(event: SpecificationEvent): string {
   }
 }
 
-function reportText({ decidedThrough, decided, votes }: { decidedThrough: number; decided: readonly number[]; votes: readonly { index: number; ballot: Ballot; value: string }[] }): string {
+function reportText({
+  decidedThrough,
+  decided,
+  votes,
+}: {
+  decidedThrough: number
+  decided: readonly number[]
+  votes: readonly { index: number; ballot: Ballot; value: string }[]
+}): string {
   const said = votes.map(({ index, ballot, value }) => `${index}=${ballotText(ballot)}:${valueText(value)}`)
   const known = [...(decidedThrough > 0 ? [`≤${decidedThrough}`] : []), ...decided].join(' ')
   return `${known === '' ? '' : `decided ${known}, `}votes ${said.length === 0 ? 'none' : said.join(' ')}`

@@ -22,7 +22,8 @@ export function modelStates(model: PaxosModel, statesMax = 2_000_000): ModelStat
         const key = model.key(successor)
         if (keys.has(key)) continue
         if (keys.size >= statesMax) throw new RangeError(`the model has more than ${statesMax} states: take a smaller one`)
-        if (model.chosen(successor).size > 1) throw new Error(`two values are chosen after ${depth + 1} steps of the model: its quorums do not meet`)
+        if (model.chosen(successor).size > 1)
+          throw new Error(`two values are chosen after ${depth + 1} steps of the model: its quorums do not meet`)
         keys.add(key)
         next.push(successor)
       }

@@ -139,7 +139,8 @@ export class PaxosModel {
     const { acceptors, ballots, values } = this.size
     for (let ballot = 1; ballot <= ballots; ballot++) {
       const candidates: ModelAction[] = [{ kind: 'start', ballot }]
-      for (let acceptor = 0; acceptor < acceptors; acceptor++) candidates.push({ kind: 'promise', acceptor, ballot }, { kind: 'accept', acceptor, ballot })
+      for (let acceptor = 0; acceptor < acceptors; acceptor++)
+        candidates.push({ kind: 'promise', acceptor, ballot }, { kind: 'accept', acceptor, ballot })
       for (let value = 1; value <= values; value++) candidates.push({ kind: 'propose', ballot, value })
       for (const action of candidates) if (this.isEnabled(state, action)) yield action
     }
@@ -175,7 +176,9 @@ export class PaxosModel {
       named[this.#proposals + ballotOf(ballot) - 1] = valueName(this.proposal(state, ballot))
       for (let acceptor = 0; acceptor < acceptors; acceptor++) {
         const report = this.report(state, acceptor, ballot)
-        if (report !== undefined) named[this.#pair(this.#promises, acceptor, ballotOf(ballot))] = 1 + ballotName(report.ballot) * (values + 1) + valueName(report.value)
+        if (report !== undefined)
+          named[this.#pair(this.#promises, acceptor, ballotOf(ballot))] =
+            1 + ballotName(report.ballot) * (values + 1) + valueName(report.value)
         if (this.hasAccepted(state, acceptor, ballot)) named[this.#pair(this.#acceptances, acceptor, ballotOf(ballot))] = 1
       }
     }
@@ -190,7 +193,8 @@ export class PaxosModel {
       const to = acceptorOf[acceptor]!
       for (let field = 0; field < 3; field++) named[field * acceptors + to] = state[field * acceptors + acceptor]!
       for (let ballot = 1; ballot <= ballots; ballot++) {
-        for (const offset of [this.#promises, this.#acceptances]) named[this.#pair(offset, to, ballot)] = state[this.#pair(offset, acceptor, ballot)]!
+        for (const offset of [this.#promises, this.#acceptances])
+          named[this.#pair(offset, to, ballot)] = state[this.#pair(offset, acceptor, ballot)]!
       }
     }
     return named

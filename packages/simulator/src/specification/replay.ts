@@ -60,7 +60,8 @@ class Replay {
     const ballots = new Map<string, Ballot>()
     for (const event of trace) {
       if (event.kind !== 'learned') ballots.set(ballotText(event.ballot), event.ballot)
-      if ('value' in event && event.value !== undefined && !this.#values.has(event.value)) this.#values.set(event.value, this.#values.size + 1)
+      if ('value' in event && event.value !== undefined && !this.#values.has(event.value))
+        this.#values.set(event.value, this.#values.size + 1)
     }
     for (const [rank, ballot] of [...ballots.values()].toSorted(compareBallots).entries()) this.#ranks.set(ballotText(ballot), rank + 1)
     this.#members = quorums.members
@@ -74,7 +75,8 @@ class Replay {
       isPhase2Quorum: (set) => quorums.phase2(nodesOf(set)),
     })
     for (const event of trace) {
-      if ('index' in event && event.index !== undefined && !this.#slots.has(event.index)) this.#slots.set(event.index, this.#model.initial())
+      if ('index' in event && event.index !== undefined && !this.#slots.has(event.index))
+        this.#slots.set(event.index, this.#model.initial())
     }
   }
 
@@ -112,7 +114,8 @@ class Replay {
     const rank = this.#rank(ballot)
     const before = this.#covered.get(rank)
     const covers = { from: index, through: scope === 'suffix' ? Number.POSITIVE_INFINITY : index }
-    if (before !== undefined && (before.from !== covers.from || before.through !== covers.through)) return `the ballot was used for slot ${before.from} before`
+    if (before !== undefined && (before.from !== covers.from || before.through !== covers.through))
+      return `the ballot was used for slot ${before.from} before`
     this.#covered.set(rank, covers)
     for (const [, state] of this.#slotsOf(covers)) this.#perform(state, { kind: 'start', ballot: rank })
     return undefined
@@ -130,7 +133,11 @@ class Replay {
       const model = this.#model
       // A prepare that comes late or twice, after the vote under its own ballot, reveals no more than that vote did.
       const isLate = model.vote(state, acceptor).ballot === rank
-      if (!isLate && !this.#perform(state, { kind: 'promise', acceptor, ballot: rank }) && model.report(state, acceptor, rank) === undefined) {
+      if (
+        !isLate &&
+        !this.#perform(state, { kind: 'promise', acceptor, ballot: rank }) &&
+        model.report(state, acceptor, rank) === undefined
+      ) {
         return `at slot ${index} it has promised ${this.#name(model.promised(state, acceptor))}`
       }
       const wrong = this.#compare(index, report, isLate ? model.vote(state, acceptor) : model.report(state, acceptor, rank)!)

@@ -64,7 +64,9 @@ export function eventsOfMessage(node: NodeId, message: PaxosMessage): Specificat
     case 'promise': {
       const { ballot, decidedThrough, slots } = message
       const decided = slots.filter((slot) => slot.decided).map(({ index }) => index)
-      const votes = slots.filter((slot) => !slot.decided).map((slot) => ({ index: slot.index, ballot: slot.ballot, value: bytesToHex(slot.entry) }))
+      const votes = slots
+        .filter((slot) => !slot.decided)
+        .map((slot) => ({ index: slot.index, ballot: slot.ballot, value: bytesToHex(slot.entry) }))
       return [{ kind: '1b', node, ballot, report: { decidedThrough, decided, votes } }]
     }
     case 'accept':

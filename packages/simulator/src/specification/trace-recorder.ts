@@ -74,7 +74,9 @@ function isKept(operations: readonly StoreOperation[], recovered: RecoveredEpoch
     if (operation.op === 'decidedThrough') return operation.index <= recovered.decidedThrough
     if (operation.op !== 'slot') return false
     const slot = recovered.window.find(({ index }) => index === operation.index)
-    return slot === undefined ? operation.index <= recovered.decidedThrough : isSame(slot.header, operation.header) && isSame(slot.entry, operation.entry)
+    return slot === undefined
+      ? operation.index <= recovered.decidedThrough
+      : isSame(slot.header, operation.header) && isSame(slot.entry, operation.entry)
   })
 }
 

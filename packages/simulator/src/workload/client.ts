@@ -54,7 +54,7 @@ export class Client {
     this.done = this.#live()
   }
 
-  /** What is under way is ended, tries included. */
+  /** What is under way is ended, tries included; from now on nothing is lost between it and the nodes. */
   end(): void {
     this.#isOver = true
   }
@@ -74,6 +74,10 @@ export class Client {
       await world.sleep(100)
     }
     return false
+  }
+
+  get #lossRate(): number {
+    return this.#isOver ? 0 : this.#options.plan.lossRate
   }
 
   async #live(): Promise<void> {
@@ -228,7 +232,7 @@ export class Client {
   async #read(read: ReadDrawn, node: SimNode, withinMs: number): Promise<boolean> {
     const { world, dice, plan, name, history, tally, trace } = this.#options
     const call = world.stamp()
-    const reply = await request({ world, dice, node, withinMs, lossRate: plan.lossRate }, read.run)
+    const reply = await request({ world, dice, node, withinMs, lossRate: this.#lossRate }, read.run)
     tally.add('reads')
     if (reply.kind === 'none') {
       this.#node = undefined
@@ -254,7 +258,7 @@ export class Client {
   #call(node: SimNode, asked: AppendRequest, withinMs?: number): Promise<Reply<Appended>> {
     const { world, dice, plan } = this.#options
     const ms = withinMs ?? dice.between(Math.min(100, plan.callMsMax), plan.callMsMax)
-    return request({ world, dice, node, withinMs: ms, lossRate: plan.lossRate }, (events, signal) => events.append(asked, { signal }))
+    return request({ world, dice, node, withinMs: ms, lossRate: this.#lossRate }, (events, signal) => events.append(asked, { signal }))
   }
 
   #choose(): SimNode {

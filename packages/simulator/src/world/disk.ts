@@ -172,7 +172,7 @@ class DiskStore implements LogStore {
   write(operations: readonly StoreOperation[]): Promise<void> {
     const { life, sync, acknowledgesEarly } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    if (!life.calls()) return promise
+    if (!life.calls(true)) return promise
     if (this.#dead !== undefined) return Promise.reject(this.#dead)
     if (this.#boot === 0 || this.#closing !== undefined) return Promise.reject(new StoreError('closed', 'the store is not open'))
     try {

@@ -85,7 +85,7 @@ export class FaultInjector {
     }
     const { life } = dice.pick(nodes)
     if (life === undefined || dice.chance(0.3)) crash()
-    else life.dieAfterCalls(dice.whole(1, 20), crash)
+    else life.dieAfterWrite(dice.whole(1, 6), crash)
   }
 
   #crashInTurn(node: SimNode): void {
@@ -166,16 +166,20 @@ export class FaultInjector {
     const witnesses = others.filter((node) => node !== victim)
     this.#tell('strike', `${victim.id}, first without ${absent.map(({ id }) => id).join(' ')}, then with them`)
     this.#split(absent, others, 'cut')
-    world.after(dice.exponential(600), () => {
-      victim.life?.dieAfterCalls(dice.whole(1, 8), () => {
+    world.after(dice.exponential(300), () => {
+      victim.life?.dieAfterWrite(dice.whole(2, 4), () => {
         if (this.#isOver) return
         victim.crash('struck')
-        this.#split(absent, others, 'mend')
-        this.#split(witnesses, [victim, ...absent], 'cut')
-        world.after(dice.exponential(50), () => {
-          if (!this.#isOver) victim.start()
+        // Its last words arrive first.
+        world.after(plan.network.delayMsMin + 3 * plan.network.delayMsMean, () => {
+          if (this.#isOver) return
+          this.#split(absent, others, 'mend')
+          this.#split(witnesses, [victim, ...absent], 'cut')
+          victim.start()
         })
-        this.#later(() => this.#split(witnesses, [victim, ...absent], 'mend'))
+        world.after(1_000 + dice.exponential(plan.partMsMean), () => {
+          if (!this.#isOver) this.#split(witnesses, [victim, ...absent], 'mend')
+        })
       })
     })
     world.after(600 + dice.exponential(plan.partMsMean), () => {

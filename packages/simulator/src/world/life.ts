@@ -24,6 +24,7 @@ export class Life implements Scheduler {
   #isAlive = true
   #waiting: (() => void)[] | undefined
   #callsLeft = Infinity
+  #callsAfterWrite: number | undefined
   #dieAtCall: () => void = () => {}
 
   constructor(world: World, name: string, clock: Clock) {
@@ -80,9 +81,25 @@ export class Life implements Scheduler {
     this.#dieAtCall = die
   }
 
+  /** The same, counted from the next write on: what was written is not yet synced, and may have been spoken of. */
+  dieAfterWrite(calls: number, die: () => void): void {
+    this.#callsAfterWrite = calls
+    this.#dieAtCall = die
+  }
+
+  /** It does not die by these any more. */
+  spare(): void {
+    this.#callsLeft = Infinity
+    this.#callsAfterWrite = undefined
+  }
+
   /** Every call of a port begins with it. False: this process is no more, and the call has no effect. */
-  calls(): boolean {
+  calls(isWrite = false): boolean {
     if (!this.#isAlive) return false
+    if (isWrite && this.#callsAfterWrite !== undefined) {
+      this.#callsLeft = this.#callsAfterWrite
+      this.#callsAfterWrite = undefined
+    }
     if (--this.#callsLeft > 0) return true
     this.#callsLeft = Infinity
     this.#dieAtCall()

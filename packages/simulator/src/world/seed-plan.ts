@@ -104,7 +104,7 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
       cutLink: sometimes(0.4, 0.02, 1),
       clogLink: sometimes(0.3, 0.02, 1),
       partition: sometimes(0.4, 0.02, 0.5),
-      strike: sometimes(0.35, 0.05, 0.5),
+      strike: sometimes(0.35, 0.1, 1),
     },
     downMsMean: isHarsh ? dice.scaled(20, 500) : dice.scaled(50, 5_000),
     pauseMsMean: dice.scaled(20, 4_000),
