@@ -95,7 +95,8 @@ function checkDisks({ nodes, onViolation }: Run, log: readonly { readonly bytes:
     const through = recovered.epochs.find(({ epoch }) => epoch === 1)?.decidedThrough ?? 0
     for (const { index, entry } of content.slots(1, 1, through, Number.MAX_SAFE_INTEGER)) {
       const decided = log[index - 1]?.bytes
-      if (decided !== undefined && bytesEqual(decided, entry)) continue
+      // A slot may have been decided since the log was read.
+      if (decided === undefined || bytesEqual(decided, entry)) continue
       onViolation({ kind: 'agreement', message: `slot ${index} is decided on the disk of ${node.id}, and is not what the log holds` })
       break
     }

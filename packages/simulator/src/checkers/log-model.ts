@@ -19,6 +19,7 @@ export type ModelAnswer = string
 
 interface Session {
   floor: number
+  /** In the order of execution, as far back as answers are kept. */
   readonly executed: Set<number>
 }
 
@@ -70,11 +71,19 @@ export class LogModel {
     if (session === undefined) return false
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
-    session.floor = Math.max(session.floor, floor)
+    if (floor > session.floor) {
+      session.floor = floor
+      // Answers are forgotten from the front, in the order of execution: how many are left decides when the floor is raised.
+      for (const known of session.executed) {
+        if (known >= floor) break
+        session.executed.delete(known)
+      }
+    }
     if (sequence < session.floor || session.executed.has(sequence)) return false
     session.executed.add(sequence)
+    const [oldest = 0] = session.executed
     if (session.executed.size > this.#limits.sessionAnswersMax) {
-      const [oldest = 0] = session.executed
+      session.executed.delete(oldest)
       session.floor = Math.max(session.floor, oldest + 1)
     }
     return true

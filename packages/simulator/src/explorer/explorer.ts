@@ -86,8 +86,6 @@ class Search {
   readonly #actions: Action[] = []
   readonly #actionNumbers = new Map<string, number>()
   readonly #poolList: Pool[] = []
-  /** By pool: pairs of node and input. */
-  readonly #deliveries: (Int32Array | undefined)[] = []
   readonly #areAlike: boolean
   readonly #table: StateTable
   readonly #initial: Int32Array
@@ -128,6 +126,7 @@ class Search {
       if (at === levelEnd) {
         depth++
         levelEnd = this.#table.size
+        this.#pools.deepen()
       }
       this.#table.read(at, state)
       this.#expand(at, state)
@@ -295,18 +294,17 @@ class Search {
   }
 
   #deliveriesOf(pool: Pool): Int32Array {
-    const known = this.#deliveries[pool.id]
-    if (known !== undefined) return known
+    const cache = this.#pools.cache(pool)
+    if (cache.deliveries !== undefined) return cache.deliveries
     const pairs: number[] = []
-    for (const number of pool.items) {
+    for (const number of this.#pools.numbers(pool)) {
       const item = this.#pools.item(number)
       if (item.kind !== 'message') continue
       const input = (this.#itemInputs[number] ??= this.#nodes.input({ kind: 'message', from: item.from, message: item.message }))
       for (const to of item.to) pairs.push(this.#members.indexOf(to), input)
     }
-    const deliveries = Int32Array.from(pairs)
-    this.#deliveries[pool.id] = deliveries
-    return deliveries
+    cache.deliveries = Int32Array.from(pairs)
+    return cache.deliveries
   }
 
   #trace(last: number, action: number): TraceStep[] {

@@ -13,16 +13,28 @@ export type Item =
 
 export interface Pool {
   readonly id: number
-  /** Numbers of items, ascending. */
-  readonly items: readonly number[]
+  /** Numbers of items, ascending, each a character. */
+  readonly items: string
   readonly ballotCount: number
   /** In the order of the ballots each belongs to a node with a higher name. */
   readonly areOwnersAscending: boolean
+  /** What was computed for it; may be forgotten, and is computed again. */
+  cache: PoolCache | undefined
+}
+
+interface PoolCache {
   /** Batch of items → the pool with them. */
   readonly grown: Map<number, Pool>
   /** Batch of items → how many steps of the specification adding it was found to be. */
   readonly steps: Map<number, number>
+  /** Pairs of a node and an input that is a delivery to it. */
+  deliveries: Int32Array | undefined
+  /** It is of use since. */
+  usedAt: number
 }
+
+/** An item's number is a character. */
+const itemsMax = 0xffff
 
 export class MessagePools {
   readonly empty: Pool
@@ -31,18 +43,40 @@ export class MessagePools {
   readonly #batches: (readonly number[])[] = []
   readonly #batchNumbers = new Map<string, number>()
   readonly #pools = new Map<string, Pool>()
+  /** Those that may have a cache. */
+  #cached: Pool[] = []
+  #depth = 0
 
   constructor() {
     this.empty = this.#pool([])
     this.batch([])
   }
 
-  get count(): number {
-    return this.#pools.size
+  /** Of a pool that is used at this depth. */
+  cache(pool: Pool): PoolCache {
+    pool.cache ??= { grown: new Map(), steps: new Map(), deliveries: undefined, usedAt: this.#depth }
+    pool.cache.usedAt = this.#depth
+    return pool.cache
   }
 
-  *all(): Iterable<Pool> {
-    yield* this.#pools.values()
+  /** The next level of the search begins: what the last one did not use is forgotten. */
+  deepen(): void {
+    this.#depth++
+    const kept: Pool[] = []
+    for (const pool of this.#cached) {
+      if (pool.cache !== undefined && pool.cache.usedAt < this.#depth - 2) pool.cache = undefined
+      else kept.push(pool)
+    }
+    this.#cached = kept
+  }
+
+  /** Numbers of its items. */
+  numbers(pool: Pool): number[] {
+    return Array.from({ length: pool.items.length }, (_, at) => pool.items.charCodeAt(at))
+  }
+
+  get count(): number {
+    return this.#pools.size
   }
 
   item(number: number): Item {
@@ -53,6 +87,7 @@ export class MessagePools {
   number(item: Item, text: string): number {
     const known = this.#itemNumbers.get(text)
     if (known !== undefined) return known
+    if (this.#items.length === itemsMax) throw new Error(`more than ${itemsMax} different messages and events: take smaller bounds`)
     this.#items.push(item)
     this.#itemNumbers.set(text, this.#items.length - 1)
     return this.#items.length - 1
@@ -71,17 +106,19 @@ export class MessagePools {
 
   add(pool: Pool, batch: number): Pool {
     if (batch === 0) return pool
-    const known = pool.grown.get(batch)
+    const { grown } = this.cache(pool)
+    const known = grown.get(batch)
     if (known !== undefined) return known
-    const has = new Set(pool.items)
+    const items = this.numbers(pool)
+    const has = new Set(items)
     const fresh = this.#batches[batch]!.filter((item) => !has.has(item))
-    const grown = fresh.length === 0 ? pool : this.#pool([...pool.items, ...fresh].toSorted((left, right) => left - right))
-    pool.grown.set(batch, grown)
-    return grown
+    const after = fresh.length === 0 ? pool : this.#pool([...items, ...fresh].toSorted((left, right) => left - right))
+    grown.set(batch, after)
+    return after
   }
 
   events(pool: Pool): SpecificationEvent[] {
-    return pool.items.flatMap((number) => {
+    return this.numbers(pool).flatMap((number) => {
       const item = this.item(number)
       return item.kind === 'event' ? [item.event] : []
     })
@@ -95,14 +132,9 @@ export class MessagePools {
       .map((number) => this.item(number))
       .flatMap((item) => (item.kind === 'event' && item.event.kind === '1a' ? [item.event.ballot] : []))
     const ballots = starts.toSorted(compareBallots).filter((ballot, at, all) => at === 0 || compareBallots(all[at - 1]!, ballot) !== 0)
-    const pool = {
-      id: this.#pools.size,
-      items,
-      ballotCount: ballots.length,
-      areOwnersAscending: ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node),
-      grown: new Map<number, Pool>(),
-      steps: new Map<number, number>(),
-    }
+    const areOwnersAscending = ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node)
+    const pool: Pool = { id: this.#pools.size, items: text, ballotCount: ballots.length, areOwnersAscending, cache: undefined }
+    this.#cached.push(pool)
     this.#pools.set(text, pool)
     return pool
   }

@@ -40,7 +40,9 @@ export class Refinement {
   readonly #bounds: Bounds
   readonly #members: readonly string[]
   readonly #pools: MessagePools
+  /** By pool. */
   readonly #projected: (Projected | undefined)[] = []
+  readonly #distinct = new Map<string, Projected>()
   readonly #projections = new Map<string, { readonly state: ModelState; readonly ballotCount: number }>()
   readonly #values = new Map<string, number>()
   /** Where nodes are alike and one of several alike runs was followed: all of them. */
@@ -75,7 +77,7 @@ export class Refinement {
 
   /** Why the step is none of the specification, if it is none. `batch` names its events. */
   compare(before: Pool, after: Pool, batch: number, events: readonly SpecificationEvent[]): string | undefined {
-    const counted = before === after ? 0 : before.steps.get(batch)
+    const counted = before === after ? 0 : this.#pools.cache(before).steps.get(batch)
     if (counted !== undefined) return this.#count(counted)
     const from = this.#projected[before.id]!
     const ballots = [...from.ballots]
@@ -106,7 +108,7 @@ export class Refinement {
     else if (known.states.some((state, at) => this.model.key(state) !== this.model.key(states[at]!)))
       return 'the same messages were sent, and yet the acceptors differ'
     const foreign = known === undefined ? this.#cover(states, ballots) : undefined
-    before.steps.set(batch, steps)
+    this.#pools.cache(before).steps.set(batch, steps)
     return foreign ?? this.#count(steps)
   }
 
@@ -200,7 +202,15 @@ export class Refinement {
     }
   }
 
+  /** Many pools have the same: it is kept once. */
   #project(states: readonly ModelState[], ballots: readonly Ballot[]): Projected {
+    const key = `${states.map((state) => this.model.key(state)).join('/')} ${ballots.map(ballotText).join()}`
+    const known = this.#distinct.get(key) ?? this.#projection(states, ballots)
+    this.#distinct.set(key, known)
+    return known
+  }
+
+  #projection(states: readonly ModelState[], ballots: readonly Ballot[]): Projected {
     const nameOf = new Map([...this.#values].map(([value, number]) => [number, value]))
     const ballotAt = (rank: number): Ballot => ballots[rank - 1] ?? { round: 0, node: '', boot: 0 }
     const acceptors = this.#members.map((_, acceptor) =>

@@ -230,7 +230,7 @@ export class Client {
   }
 
   async #read(read: ReadDrawn, node: SimNode, withinMs: number): Promise<boolean> {
-    const { world, dice, plan, name, history, tally, trace } = this.#options
+    const { world, dice, name, history, tally, trace } = this.#options
     const call = world.stamp()
     const reply = await request({ world, dice, node, withinMs, lossRate: this.#lossRate }, read.run)
     tally.add('reads')

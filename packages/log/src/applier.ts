@@ -1,0 +1,199 @@
+/**
+ * Applies decided entries in slot order: the session table drops what was executed before, the machine executes the rest,
+ * the chain's hash is computed. What is applied is saved now and then, so that a start reads again only what came after.
+ */
+import type { Bytes } from '@synod/codec'
+import type { NodeId, Scheduler } from '@synod/transport'
+import { nextHash } from './chain-hash.ts'
+import { decodeEntry } from './entry-codec.ts'
+import type { Entry } from './entry.ts'
+import type { Envelope } from './envelope.ts'
+import { LogState } from './log-state.ts'
+import { StoreError, type LogStore, type Recovered } from './log-store.ts'
+import type { DecidedEntry, Loglet } from './loglet.ts'
+import type { Outcome } from './ordered-log.ts'
+import type { Epoch, Slot } from './slot.ts'
+import type { StateMachine } from './state-machine.ts'
+import type { VirtualLogLimits } from './virtual-log-options.ts'
+
+export interface ApplierOptions<O> {
+  readonly self: NodeId
+  readonly epoch: Epoch
+  readonly store: LogStore
+  readonly machine: StateMachine<O>
+  readonly scheduler: Scheduler
+  readonly limits: VirtualLogLimits
+  readonly state: LogState<O>
+  /** The command was judged, in order; an opening's output is undefined. Not called for what is applied again at a start. */
+  readonly onApplied: (command: Envelope, outcome: Outcome<O | undefined>) => void
+  /** Everything up to this slot is applied. */
+  readonly onAdvance: (slot: Slot) => void
+  readonly onFailure: (error: unknown) => void
+}
+
+export interface AppliedEntry {
+  readonly slot: Slot
+  readonly entry: Entry
+  readonly bytes: Bytes
+}
+
+const stateKey = 'log'
+/** Applying yields to frames and timers after about this long. */
+const turnMs = 10
+
+/** The saved state counts only when this build knows its form and the machine has flushed as much; else everything is read again from the first slot. */
+export function recoverState<O>(recovered: Recovered, flushed: Slot, limits: VirtualLogLimits, machine: StateMachine<O>): LogState<O> {
+  const saved = recovered.epochs.find(({ epoch }) => epoch === 0)?.meta.get(stateKey)
+  if (saved !== undefined) {
+    const state = LogState.decode(saved, limits, machine.outputs)
+    if (state !== undefined && state.slot <= flushed) return state
+  }
+  return new LogState(limits, machine.outputs)
+}
+
+export class Applier<O> {
+  readonly #options: ApplierOptions<O>
+  readonly #state: LogState<O>
+  readonly #machine: StateMachine<O>
+  #unsaved: { readonly slot: Slot; readonly bytes: Bytes } | undefined
+  #savedSlot: Slot
+  #bytesSinceSave = 0
+
+  constructor(options: ApplierOptions<O>) {
+    this.#options = options
+    this.#state = options.state
+    this.#machine = options.machine
+    this.#savedSlot = options.state.slot
+  }
+
+  /** Until the loglet is closed. Rejects when a store is damaged, and when the machine halts. */
+  async run(loglet: Loglet): Promise<void> {
+    const { scheduler, onAdvance } = this.#options
+    await this.#replay()
+    let turnBegan = scheduler.now()
+    for await (const batch of loglet.decided(this.#state.slot + 1)) {
+      const slots = batch.map((decided) => ({ decided, entry: decodeEntry(decided.entry) }))
+      const wait = this.#machine.prefetch(slots.flatMap(({ entry }) => (entry.kind === 'commands' ? entry.commands : [])))
+      if (wait !== undefined) await wait
+      for (const { decided, entry } of slots) this.#applySlot(decided, entry)
+      onAdvance(this.#state.slot)
+      this.#saveWhenDue()
+      if (scheduler.now() - turnBegan < turnMs) continue
+      // Far behind, this loop always finds more: frames and timers get their turn between batches.
+      await new Promise<void>((resolve) => scheduler.defer(resolve))
+      turnBegan = scheduler.now()
+    }
+  }
+
+  /** At a clean end, when the machine has flushed everything: the next start reads nothing again. */
+  async saveAll(): Promise<void> {
+    if (this.#machine.flushed() >= this.#state.slot) await this.#save(this.#state.encode())
+  }
+
+  /** Applied entries, from the store, ascending and without a gap. */
+  async *entries(from: Slot, to: Slot): AsyncIterable<AppliedEntry> {
+    const { self, store, epoch } = this.#options
+    const last = Math.min(to, this.#state.slot)
+    yield* stored(self, store, epoch, from, last)
+  }
+
+  /**
+   * What the machine flushed and the saved state of the log does not cover. The machine must not apply it twice, so its
+   * answers come from what it flushed. These slots were applied once, so the store holds their decided entries.
+   */
+  async #replay(): Promise<void> {
+    const { self, store, epoch, onAdvance } = this.#options
+    const flushed = this.#machine.flushed()
+    if (this.#state.slot >= flushed) return
+    const answers = this.#machine.answers(this.#state.slot + 1, flushed)[Symbol.asyncIterator]()
+    let answered = await answers.next()
+    for await (const { slot, entry } of stored(self, store, epoch, this.#state.slot + 1, flushed)) {
+      while (answered.done !== true && answered.value.slot < slot) answered = await answers.next()
+      const outputs: ReadonlyMap<number, O> = answered.done !== true && answered.value.slot === slot ? answered.value.outputs : new Map()
+      this.#applyEntry(slot, entry, (_, index) => {
+        const output = outputs.get(index)
+        if (output === undefined)
+          throw new Error(`the machine has flushed slot ${slot} without the answer to its command ${index}: its store is damaged`)
+        return output
+      })
+    }
+    onAdvance(this.#state.slot)
+  }
+
+  #applySlot({ index: slot, entry: bytes }: DecidedEntry, entry: Entry): void {
+    const outcomes = this.#applyEntry(slot, entry, (command, index) => this.#machine.apply(command, { slot, index, entry: bytes }))
+    this.#machine.slotApplied(slot)
+    this.#bytesSinceSave += bytes.length
+    for (const { command, outcome } of outcomes) this.#options.onApplied(command, outcome)
+  }
+
+  #applyEntry(
+    slot: Slot,
+    entry: Entry,
+    apply: (command: Envelope, index: number) => O,
+  ): { readonly command: Envelope; readonly outcome: Outcome<O | undefined> }[] {
+    const state = this.#state
+    if (slot !== state.slot + 1) throw new Error(`slot ${slot} came after slot ${state.slot}`)
+    const commands = entry.kind === 'commands' ? entry.commands : []
+    const outcomes = commands.map((command, index) => ({
+      command,
+      outcome: this.#applyCommand(command, slot, () => apply(command, index)),
+    }))
+    state.hash = nextHash(state.hash, slot, entry)
+    state.slot = slot
+    return outcomes
+  }
+
+  #applyCommand({ session, sequence, floor }: Envelope, slot: Slot, apply: () => O): Outcome<O | undefined> {
+    const { sessions } = this.#state
+    if (session === 0) {
+      sessions.open(slot)
+      return { fate: 'answered', slot, output: undefined }
+    }
+    const verdict = sessions.judge(session, sequence, floor)
+    if (verdict.kind === 'expired') return { fate: 'unknown', why: 'sessionExpired' }
+    if (verdict.kind === 'answered') return { fate: 'answered', ...verdict.answer }
+    const output = apply()
+    sessions.record(session, sequence, { slot, output })
+    return { fate: 'answered', slot, output }
+  }
+
+  #saveWhenDue(): void {
+    const { saveSlotsMax, saveBytesMax } = this.#options.limits
+    const { slot } = this.#state
+    const due = slot - this.#savedSlot >= saveSlotsMax || this.#bytesSinceSave >= saveBytesMax
+    if (this.#unsaved === undefined && due) {
+      this.#unsaved = { slot, bytes: this.#state.encode() }
+      this.#savedSlot = slot
+      this.#bytesSinceSave = 0
+    }
+    const unsaved = this.#unsaved
+    if (unsaved === undefined || unsaved.slot > this.#machine.flushed()) return
+    this.#unsaved = undefined
+    this.#save(unsaved.bytes).catch((error: unknown) => this.#options.onFailure(error))
+  }
+
+  async #save(value: Bytes): Promise<void> {
+    await this.#options.store.write([{ op: 'meta', epoch: 0, key: stateKey, value }])
+  }
+}
+
+async function* stored(self: NodeId, store: LogStore, epoch: Epoch, from: Slot, to: Slot): AsyncIterable<AppliedEntry> {
+  let next = from
+  if (next > to) return
+  for await (const batch of store.read(epoch, from, to)) {
+    for (const { index, entry } of batch) {
+      if (index !== next) throw missing(self, next, index - 1)
+      yield { slot: index, entry: decodeEntry(entry), bytes: entry }
+      next++
+    }
+  }
+  if (next <= to) throw missing(self, next, to)
+}
+
+function missing(node: NodeId, from: Slot, to: Slot): StoreError {
+  return new StoreError(
+    'missing',
+    `slots ${from} to ${to} were applied and are not in the store of ${node}: it is damaged, restore it or replace the node`,
+  )
+}
