@@ -16,7 +16,7 @@ export function explorationText(bounds: Bounds, result: Exploration): string {
     `node states       ${count(result.nodeStates)}, stepped by the real core`,
     `message sets      ${count(result.pools)}`,
     `time              ${seconds.toFixed(1)} s, ${count(Math.round(states / seconds))} states/s`,
-    `specification     ${stepsText(result.stepCounts)}`,
+    `comparisons       ${stepsText(result.stepCounts)}`,
     ...(result.coverage === undefined
       ? []
       : [

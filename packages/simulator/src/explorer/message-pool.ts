@@ -43,7 +43,7 @@ export class MessagePools {
   readonly #batches: (readonly number[])[] = []
   readonly #batchNumbers = new Map<string, number>()
   readonly #pools = new Map<string, Pool>()
-  /** Those that may have a cache. */
+  /** Those that have a cache. */
   #cached: Pool[] = []
   #depth = 0
 
@@ -54,7 +54,10 @@ export class MessagePools {
 
   /** Of a pool that is used at this depth. */
   cache(pool: Pool): PoolCache {
-    pool.cache ??= { grown: new Map(), steps: new Map(), deliveries: undefined, usedAt: this.#depth }
+    if (pool.cache === undefined) {
+      pool.cache = { grown: new Map(), steps: new Map(), deliveries: undefined, usedAt: this.#depth }
+      this.#cached.push(pool)
+    }
     pool.cache.usedAt = this.#depth
     return pool.cache
   }
@@ -64,7 +67,7 @@ export class MessagePools {
     this.#depth++
     const kept: Pool[] = []
     for (const pool of this.#cached) {
-      if (pool.cache !== undefined && pool.cache.usedAt < this.#depth - 2) pool.cache = undefined
+      if (pool.cache!.usedAt < this.#depth - 2) pool.cache = undefined
       else kept.push(pool)
     }
     this.#cached = kept
@@ -134,7 +137,6 @@ export class MessagePools {
     const ballots = starts.toSorted(compareBallots).filter((ballot, at, all) => at === 0 || compareBallots(all[at - 1]!, ballot) !== 0)
     const areOwnersAscending = ballots.every(({ node }, at) => at === 0 || ballots[at - 1]!.node < node)
     const pool: Pool = { id: this.#pools.size, items: text, ballotCount: ballots.length, areOwnersAscending, cache: undefined }
-    this.#cached.push(pool)
     this.#pools.set(text, pool)
     return pool
   }

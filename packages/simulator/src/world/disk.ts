@@ -31,6 +31,9 @@ export interface DiskRates {
   readonly readBatchBytesMax: number
 }
 
+/** The mean of a healed disk, at most. */
+const healthySyncMs = 5
+
 interface Write {
   readonly operations: readonly StoreOperation[]
   readonly resolve: () => void
@@ -108,7 +111,7 @@ export class Disk {
 
   #sync(store: DiskStore): void {
     const { syncMsMin, syncMsMean, slowSyncRate, slowSyncMsMax } = this.#rates
-    let ms = syncMsMin + this.#dice.exponential(syncMsMean)
+    let ms = this.#isHealthy ? this.#dice.exponential(Math.min(syncMsMean, healthySyncMs)) : syncMsMin + this.#dice.exponential(syncMsMean)
     if (!this.#isHealthy && this.#dice.chance(slowSyncRate)) {
       this.#tally.add('slowSyncs')
       ms += this.#dice.unit() * slowSyncMsMax

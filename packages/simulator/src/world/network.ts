@@ -36,6 +36,8 @@ interface Link {
 
 /** What waits on a clogged link; more is dropped, as a full queue does. */
 const cloggedFramesMax = 5000
+/** The mean of a calm link, at most. */
+const calmDelayMs = 5
 const calm = { lossRate: 0, duplicateRate: 0, stragglerRate: 0 }
 
 export class Network {
@@ -127,8 +129,9 @@ export class Network {
 
   #carry(link: Link, frame: Bytes): void {
     const { delayMsMin, delayMsMean, stragglerMsMax, isInOrder } = this.#rates
-    let delay = delayMsMin + this.#dice.exponential(delayMsMean)
-    const { stragglerRate } = link.isFaulty ? this.#rates : calm
+    const { isFaulty } = link
+    let delay = isFaulty ? delayMsMin + this.#dice.exponential(delayMsMean) : this.#dice.exponential(Math.min(delayMsMean, calmDelayMs))
+    const { stragglerRate } = isFaulty ? this.#rates : calm
     const isStraggler = this.#dice.chance(stragglerRate)
     if (isStraggler) {
       this.#tally.add('framesVeryLate')
