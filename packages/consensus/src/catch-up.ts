@@ -34,7 +34,9 @@ interface Fetch {
 
 const requestChannel = 2
 const replyChannel = 3
+/** Until another peer is asked, at first and later. Late answers count too, so a longer wait gains little, and dead peers would cost it each. */
 const replyMs = 1000
+const laterReplyMs = 2000
 const chunkBytesMax = 2 * 1024 * 1024
 /** Answers under way at once; a request beyond is dropped, and asked again by its sender. */
 const servingMax = 4
@@ -71,7 +73,8 @@ export class CatchUp {
 
   onTick(): void {
     const fetch = this.#fetch
-    if (fetch?.waiting === true && this.#options.scheduler.now() - fetch.askedAt > replyMs * 2 ** fetch.fruitless) this.#askAnother()
+    if (fetch?.waiting === true && this.#options.scheduler.now() - fetch.askedAt > (fetch.fruitless === 0 ? replyMs : laterReplyMs))
+      this.#askAnother()
   }
 
   onDurable(token: Token): void {

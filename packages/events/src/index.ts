@@ -1,6 +1,5 @@
 export { decodeAppendCommand, type AppendCommand } from './append-command.ts'
 export type * from './event-store.ts'
-export { decodeRecord } from './event-record.ts'
 export { EventStoreError, WrongExpectedRevisionError } from './event-store-error.ts'
 export { createEventMachine, type EventIndex, type EventMachine, type EventMachineOptions } from './event-machine.ts'
 export { eventMachineLimits, type EventMachineLimits } from './event-machine-limits.ts'

@@ -40,6 +40,19 @@ describe('simulation', () => {
     120_000,
   )
 
+  test.each([
+    ['multi', 3503],
+    ['multi', 3908],
+    ['multi', 3686],
+  ] as const)(
+    'regression %s %i: five nodes, two of them dead: a node that is behind asks the dead ones too, and catches up within ten seconds',
+    async (mode, seed) => {
+      const { violations, convergedMs } = await runSeed({ mode, seed })
+      expect(violations).toEqual([])
+      expect(convergedMs).toBeLessThan(10_000)
+    },
+  )
+
   test('the same seed gives the same run, and another one another', async () => {
     const [first, second, other] = [
       await runSeed({ mode: 'multi', seed: 7 }),
