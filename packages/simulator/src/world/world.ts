@@ -5,6 +5,7 @@
  *
  * What belongs to a life (a process of a node) runs only while it lives; while it is paused it waits, in order.
  */
+import { TimerHeap } from '@synod/transport/memory'
 import type { Life } from './life.ts'
 
 interface Timer {
@@ -23,7 +24,7 @@ export class World {
   #order = 0
   #stamp = 0
   #turns = 0
-  readonly #timers: Timer[] = []
+  readonly #timers = new TimerHeap<Timer>()
   #deferred: { readonly life: Life | undefined; readonly run: () => void }[] = []
   #deferredAt = 0
   /** A bug of a life: what would end its process. */
@@ -47,7 +48,7 @@ export class World {
 
   at(time: number, run: () => void, life?: Life): () => void {
     const timer: Timer = { time: Math.max(time, this.#now), order: this.#order++, life, run }
-    push(this.#timers, timer)
+    this.#timers.push(timer)
     return () => {
       timer.run = undefined
     }
@@ -101,12 +102,12 @@ export class World {
       return true
     }
     for (;;) {
-      const timer = this.#timers[0]
+      const timer = this.#timers.next
       if (timer === undefined || timer.time > deadline) {
         this.#now = Math.max(this.#now, deadline)
         return false
       }
-      pop(this.#timers)
+      this.#timers.pop()
       if (timer.run === undefined) continue
       this.#now = timer.time
       this.#run(timer.run, timer.life)
@@ -123,40 +124,4 @@ export class World {
       this.onCrash(life, error)
     }
   }
-}
-
-function isBefore(left: Timer, right: Timer): boolean {
-  return left.time < right.time || (left.time === right.time && left.order < right.order)
-}
-
-function push(heap: Timer[], timer: Timer): void {
-  let at = heap.push(timer) - 1
-  while (at > 0) {
-    const parent = (at - 1) >> 1
-    const above = heap[parent]
-    if (above === undefined || !isBefore(timer, above)) break
-    heap[at] = above
-    at = parent
-  }
-  heap[at] = timer
-}
-
-function pop(heap: Timer[]): void {
-  const last = heap.pop()
-  if (last === undefined || heap.length === 0) return
-  let at = 0
-  for (;;) {
-    let child = at * 2 + 1
-    const right = heap[child + 1]
-    let least = heap[child]
-    if (least === undefined) break
-    if (right !== undefined && isBefore(right, least)) {
-      least = right
-      child++
-    }
-    if (!isBefore(least, last)) break
-    heap[at] = least
-    at = child
-  }
-  heap[at] = last
 }

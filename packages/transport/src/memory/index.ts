@@ -3,3 +3,4 @@ export { faultyFactory, faultyTransport, type FaultyTransportOptions } from './f
 export { memoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts'
 export { seededRandom } from './seeded-random.ts'
 export { VirtualScheduler } from './virtual-scheduler.ts'
+export { TimerHeap } from './timer-heap.ts'

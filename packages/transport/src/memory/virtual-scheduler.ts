@@ -3,6 +3,7 @@
  * process is the same each time, and minutes of it pass in a moment.
  */
 import type { Scheduler } from '../scheduler.ts'
+import { TimerHeap } from './timer-heap.ts'
 
 interface Timer {
   readonly time: number
@@ -15,8 +16,8 @@ export class VirtualScheduler implements Scheduler {
   #now = 0
   #order = 0
   #deferred: (() => void)[] = []
-  /** A binary heap: the next timer is first. A cancelled one stays until its time comes. */
-  readonly #timers: Timer[] = []
+  /** A cancelled one stays until its time comes. */
+  readonly #timers = new TimerHeap<Timer>()
 
   now(): number {
     return this.#now
@@ -24,7 +25,7 @@ export class VirtualScheduler implements Scheduler {
 
   at(time: number, run: () => void): () => void {
     const timer: Timer = { time: Math.max(time, this.#now), order: this.#order++, run }
-    push(this.#timers, timer)
+    this.#timers.push(timer)
     return () => {
       timer.run = undefined
     }
@@ -49,13 +50,13 @@ export class VirtualScheduler implements Scheduler {
         for (const run of turn) run()
         continue
       }
-      const timer = this.#timers[0]
+      const timer = this.#timers.next
       if (timer === undefined) return false
       if (timer.time > deadline) {
         this.#now = Math.max(this.#now, deadline)
         return false
       }
-      pop(this.#timers)
+      this.#timers.pop()
       if (timer.run === undefined) continue
       this.#now = Math.max(this.#now, timer.time)
       timer.run()
@@ -71,40 +72,4 @@ export class VirtualScheduler implements Scheduler {
 /** A real turn of the event loop: everything that only waited for promises has happened after it. */
 function settlePromises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
-}
-
-function isBefore(left: Timer, right: Timer): boolean {
-  return left.time < right.time || (left.time === right.time && left.order < right.order)
-}
-
-function push(heap: Timer[], timer: Timer): void {
-  let at = heap.push(timer) - 1
-  while (at > 0) {
-    const parent = (at - 1) >> 1
-    const above = heap[parent]
-    if (above === undefined || !isBefore(timer, above)) break
-    heap[at] = above
-    at = parent
-  }
-  heap[at] = timer
-}
-
-function pop(heap: Timer[]): void {
-  const last = heap.pop()
-  if (last === undefined || heap.length === 0) return
-  let at = 0
-  for (;;) {
-    let child = at * 2 + 1
-    const right = heap[child + 1]
-    let least = heap[child]
-    if (least === undefined) break
-    if (right !== undefined && isBefore(right, least)) {
-      least = right
-      child++
-    }
-    if (!isBefore(least, last)) break
-    heap[at] = least
-    at = child
-  }
-  heap[at] = last
 }
