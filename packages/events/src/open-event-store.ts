@@ -188,7 +188,7 @@ class LogEventStore implements EventStore {
       if (!(error instanceof LogError)) throw error
       if (error.code === 'aborted') throw new EventStoreError('aborted', 'the read was aborted', { cause: error })
       throw new EventStoreError(
-        'unavailable',
+        error.code === 'busy' ? 'busy' : 'unavailable',
         `a linearizable read is not possible now: ${error.message}. Try again, or read with consistency local`,
         { cause: error },
       )

@@ -116,6 +116,7 @@ export class SupervisedNode {
       const failedSoon = ended.code !== undefined && performance.now() - startedAt < failedSoonMilliseconds
       wait = failedSoon ? Math.min(Math.max(wait * 2, restartMilliseconds), restartMillisecondsMax) : restartMilliseconds
       this.#options.report(`${this.id}: ${ended.why}; started again in ${wait / 1000} s`)
+      // Stopping cuts the wait short; the loop looks for itself.
       await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
     }
   }

@@ -66,6 +66,7 @@ export async function waitUntilReady({ nodes, signal, report, slowMilliseconds =
           `Nothing can be appended until their databases are restored; the nodes stay up and say so`,
       )
     }
+    // Stopping cuts the wait short; the loop looks for itself.
     await sleep(pollMilliseconds, undefined, { signal }).catch(() => undefined)
   }
 }

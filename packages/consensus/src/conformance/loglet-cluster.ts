@@ -116,6 +116,7 @@ export class LogletCluster<M> {
   async wait<T>(promise: Promise<T>, forMs = 60_000): Promise<T> {
     let settled = false
     const seen = promise.finally(() => (settled = true))
+    // Whoever waits gets it below; until then it is not unhandled.
     seen.catch(() => undefined)
     if (!(await this.scheduler.runUntil(() => settled, forMs))) throw new Error(`nothing came within ${forMs} ms of virtual time`)
     return seen
