@@ -77,6 +77,21 @@ export class ByteWriter {
     return this
   }
 
+  /** Over what was written at `at`: for a length that is known only behind what it counts. */
+  setU32(at: number, value: number): this {
+    check(value, 0xffff_ffff)
+    if (!(at >= 0 && at + 4 <= this.#length)) throw new RangeError(`four bytes at ${at} of ${this.#length}`)
+    this.#view.setUint32(at, value)
+    return this
+  }
+
+  /** Forgets what was written from `length` on. */
+  truncate(length: number): this {
+    if (!(length >= 0 && length <= this.#length)) throw new RangeError(`cannot cut ${this.#length} bytes to ${length}`)
+    this.#length = length
+    return this
+  }
+
   /** What was written so far, as a view: write nothing more afterwards. */
   finish(): Bytes {
     return this.#buffer.subarray(0, this.#length)

@@ -3,10 +3,10 @@
  * it did goes into the slot's builder.
  */
 import type { Bytes } from '@synod/codec'
+import { isRecord, recordIdOffset } from '@synod/event-record'
 import type { Envelope } from '@synod/log'
 import type { AppendCommand, StreamWrite } from './append-command.ts'
 import type { EventIds } from './event-ids.ts'
-import { isRecord, recordIdOffset } from './event-record.ts'
 import type { Expected } from './event-store.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
 import type { SlotBuilder } from './slot-builder.ts'

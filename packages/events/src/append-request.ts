@@ -1,13 +1,12 @@
 /** Checks what a caller gave and makes the command of it. The types promise much of this; a caller over HTTP does not. */
 import { createHash } from 'node:crypto'
 import { ByteWriter, type Bytes } from '@synod/codec'
+import { encodeRecord, parseUuid } from '@synod/event-record'
 import type { SessionCommand } from '@synod/log'
 import { appendCommandVersion, digestBytes, encodeAppendCommand } from './append-command.ts'
 import { tooLarge, type EventLimits } from './event-limits.ts'
-import { encodeRecord } from './event-record.ts'
 import type { AppendRequest, Expected, ProposedEvent } from './event-store.ts'
 import { EventStoreError } from './event-store-error.ts'
-import { parseUuid } from './uuid.ts'
 
 /** What this node adds to a request. */
 interface Added {

@@ -4,8 +4,8 @@
  * that a flush on the way makes neither a hole nor a double. Then the payloads of the lower part are read from the log.
  */
 import { MalformedError, type Bytes } from '@synod/codec'
+import { decodeRecord } from '@synod/event-record'
 import type { OrderedLog, Slot, SlotSlice } from '@synod/log'
-import { decodeRecord } from './event-record.ts'
 import type { RecordedEvent } from './event-store.ts'
 import type { EventIndex } from './event-machine.ts'
 import { withoutPins } from './page-copies.ts'
@@ -155,7 +155,7 @@ function cut(found: Found[], bytesMax: number): Found[] {
 
 function decodeFound({ stream, revision, position, slot, offset, length }: Found, record: Bytes): RecordedEvent {
   try {
-    return decodeRecord(record, stream, revision, position)
+    return { stream, revision, position, ...decodeRecord(record) }
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
     throw new ReadSideError(

@@ -1,5 +1,6 @@
 /** The EventStore on a log and its machine: checks what callers give, proposes, and tells what came of it. */
 import type { Bytes } from '@synod/codec'
+import { drawUuid, formatUuid } from '@synod/event-record'
 import { LogError, SessionProposer, StoreError, type OrderedLog, type Outcome } from '@synod/log'
 import { appendCommand, checkStreamName, invalid } from './append-request.ts'
 import { checkEventLimits, eventLimits, type EventLimits } from './event-limits.ts'
@@ -19,7 +20,6 @@ import { PageBudget } from './page-budget.ts'
 import { ReadSideError } from './read-side.ts'
 import type { StreamState } from './stream-state.ts'
 import { Subscription, type SubscriptionRange } from './subscription.ts'
-import { drawUuid, formatUuid } from './uuid.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface OpenEventStoreOptions {

@@ -11,7 +11,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Bytes } from '@synod/codec'
-import { recordIdOffset } from './event-record.ts'
+import { recordIdOffset } from '@synod/event-record'
 import { ReadSideError, type SlotRow } from './read-side.ts'
 import type { SlotAnswer, SlotRecord } from './slot-record.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'

@@ -1,21 +1,22 @@
 /**
- * An event as bytes: encoded once, by the node that proposes it, and opaque on every way after that. It is a blob of its
- * command, so that it is hashed and read back alone.
+ * An event as bytes: encoded once, by the client (or by the node that takes it over HTTP), and opaque on every way after that.
+ * It is a blob of its command, so that it is hashed and read back alone.
  *
  *   record = version u8 (1) · recordedAt u53 · id 16 bytes · key u32 (0: not encrypted; reserved) · content u8 (0: JSON)
  *            · type string · data bytes · metadata present u8 · [metadata bytes] · tags count u32 · tag string…
  *
- * The id stands at a fixed offset: the machine reads it without decoding the rest. A new version of the record comes with a new
+ * The id and the time stand at fixed offsets: the machine reads the one and the proposing node stamps the other without
+ * decoding the rest. A new version of the record comes with a new
  * version of the command, because all nodes must agree on what is malformed.
  */
 import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
-import type { RecordedEvent } from './event-store.ts'
 import { formatUuid } from './uuid.ts'
 
 const version = 1
 const jsonContent = 0
 /** Where the 16 bytes of the id stand in a record. */
 export const recordIdOffset = 9
+const recordedAtOffset = 1
 const fixedBytes = 30
 
 export interface EventToRecord {
@@ -54,8 +55,26 @@ export function isRecord(bytes: Bytes): boolean {
   return at === bytes.length
 }
 
-/** Throws a MalformedError. Data and metadata are views into `bytes`. */
-export function decodeRecord(bytes: Bytes, stream: string, revision: number, position: number): RecordedEvent {
+/** What a record says of its event; where the event stands (stream, revision, position) is known beside it. */
+export interface EventContent {
+  readonly id: string
+  readonly type: string
+  readonly data: Bytes
+  readonly metadata?: Bytes
+  readonly tags: readonly string[]
+  /** Milliseconds since 1970 by the proposing node's clock. */
+  readonly recordedAt: number
+}
+
+/** Writes the time into a record in place: a client leaves it 0. @throws MalformedError when there is no room for it */
+export function stampRecord(record: Bytes, recordedAt: number): void {
+  if (record.length < fixedBytes) throw new MalformedError(`a record of ${record.length} bytes`)
+  new DataView(record.buffer, record.byteOffset).setUint32(recordedAtOffset, Math.floor(recordedAt / 0x1_0000_0000))
+  new DataView(record.buffer, record.byteOffset).setUint32(recordedAtOffset + 4, recordedAt >>> 0)
+}
+
+/** Data and metadata are views into `bytes`. @throws MalformedError */
+export function decodeRecord(bytes: Bytes): EventContent {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
   if (format !== version) throw new MalformedError(`an event record of version ${format}, this build knows ${version}`)
@@ -70,7 +89,7 @@ export function decodeRecord(bytes: Bytes, stream: string, revision: number, pos
   const tags: string[] = []
   for (let left = reader.count(4); left > 0; left--) tags.push(reader.string())
   reader.end()
-  return { stream, revision, position, id, type, data, ...(metadata === undefined ? {} : { metadata }), tags, recordedAt }
+  return { id, type, data, ...(metadata === undefined ? {} : { metadata }), tags, recordedAt }
 }
 
 /** NaN beyond the end, so that what is computed from it equals no length. */

@@ -1,0 +1,5 @@
+export { readClientFrame } from './client-message-codec.ts'
+export { clientFrameWriter, frameBytesMax, nodeFrameWriter, type FrameWriter } from './frame-writer.ts'
+export { connectionPath, subprotocol } from './messages.ts'
+export type { ClientMessage, Expected, Member, NodeMessage, RequestNumber, Start, StoredRecord } from './messages.ts'
+export { readNodeFrame, storedRecordHeadBytes } from './node-message-codec.ts'
