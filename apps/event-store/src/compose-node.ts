@@ -5,8 +5,17 @@
 import { randomBytes } from 'node:crypto'
 import { createEventMachine, openEventStore, type EventStore, type ReadSideFactory } from '@synod/events'
 import { hostProtocol, type ProtocolFactory } from '@synod/consensus'
-import { openVirtualLog, type Genesis, type LogletFactory, type LogStore, type LogStoreFactory, type OrderedLog } from '@synod/log'
-import { systemScheduler, type TransportFactory } from '@synod/transport'
+import {
+  openVirtualLog,
+  type Genesis,
+  type LogletFactory,
+  type LogStore,
+  type LogStoreFactory,
+  type LogStoreOptions,
+  type OrderedLog,
+  type VirtualLogOptions,
+} from '@synod/log'
+import { systemScheduler, type NodeId, type TransportFactory, type TransportOptions } from '@synod/transport'
 import { ConfigError } from './config/config-error.ts'
 import { loadPackage } from './config/load-package.ts'
 import type { NodeConfig, PackageConfig } from './config/node-config.ts'
@@ -15,27 +24,52 @@ export interface ComposedNode {
   readonly log: Pick<OrderedLog<unknown>, 'status'>
   /** Absent in a node whose store was wiped, or is not its own: there is nothing to answer from. */
   readonly events?: EventStore
+  counters(): NodeCounters
   onStatus(listener: () => void): void
   stepDown(): Promise<void>
   close(): Promise<void>
+}
+
+type Counters = Readonly<Record<string, number>>
+
+/** What the packages of a node count and hold, each under its own names. */
+export interface NodeCounters {
+  readonly log: Counters
+  readonly store: Counters
+  readonly transport: Counters
+  /** Empty where the transport does not tell. */
+  readonly peers: ReadonlyMap<NodeId, Counters>
+  /** The machine and its read side. */
+  readonly machine: Counters
+  /** Empty in a node that takes no part. */
+  readonly events: Counters
 }
 
 export interface NodeEvents {
   /** A broken invariant or a dead store; the process should end. Called at most once. */
   readonly onFailure: (error: Error) => void
   /** What an operator should know. */
-  readonly warn: (message: string) => void
+  readonly warn: (message: string, from: 'store' | 'transport') => void
+  readonly onLink?: TransportOptions['onLink']
+  readonly onCommit?: LogStoreOptions['onCommit']
+  readonly onBatch?: VirtualLogOptions<unknown>['onBatch']
 }
 
 /** Opens everything. Rejects with a ConfigError, StoreError, LogError, TransportError or ReadSideError, and then nothing is open. */
-export async function composeNode(config: NodeConfig, configFile: string, { onFailure, warn }: NodeEvents): Promise<ComposedNode> {
-  const store = await createStore(config, configFile, warn)
+export async function composeNode(config: NodeConfig, configFile: string, told: NodeEvents): Promise<ComposedNode> {
+  const { onFailure, warn, onLink, onCommit, onBatch } = told
+  const store = await createStore(config, configFile, {
+    warn: (message) => warn(message, 'store'),
+    ...(onCommit !== undefined && { onCommit }),
+  })
   const readSideFactory = (await loadPackage(config.readSide.package, ['readSide'], configFile)).value as ReadSideFactory
   const transportFactory = (await loadPackage(config.transport.package, ['transport'], configFile)).value as TransportFactory
   const transport = await transportFactory.open({
     self: config.id,
     addresses: new Map(Object.entries(config.peers).map(([id, { address }]) => [id, address])),
     options: config.transport.options,
+    warn: (message) => warn(message, 'transport'),
+    ...(onLink !== undefined && { onLink }),
   })
   try {
     const machine = createEventMachine({ readSide: readSideFactory.create({ options: config.readSide.options }), onFailure })
@@ -49,12 +83,21 @@ export async function composeNode(config: NodeConfig, configFile: string, { onFa
       nonce: randomBytes(6).readUIntBE(0, 6),
       loadLoglet: (protocol, options) => loadLoglet(protocol, options, configFile),
       onFailure,
+      ...(onBatch !== undefined && { onBatch }),
     })
     const { state } = log.status()
     const events = state === 'wiped' || state === 'foreign' ? undefined : openEventStore({ log, machine })
     return {
       log,
       ...(events !== undefined && { events }),
+      counters: () => ({
+        log: log.counters(),
+        store: store.counters(),
+        transport: transport.counters(),
+        peers: transport.peerCounters?.() ?? new Map(),
+        machine: machine.counters(),
+        events: events?.counters() ?? {},
+      }),
       onStatus: (listener) => log.onStatus(listener),
       stepDown: () => log.stepDown(),
       async close() {
@@ -107,9 +150,9 @@ export async function checkPackages(consensus: PackageConfig, transport: string,
   await loadPackage(transport, ['transport'], fromFile)
 }
 
-async function createStore(config: NodeConfig, configFile: string, warn?: (message: string) => void): Promise<LogStore> {
+async function createStore(config: NodeConfig, configFile: string, told: Omit<LogStoreOptions, 'options'> = {}): Promise<LogStore> {
   const factory = (await loadPackage(config.store.package, ['store'], configFile)).value as LogStoreFactory
-  return factory.create({ options: config.store.options, ...(warn !== undefined && { warn }) })
+  return factory.create({ options: config.store.options, ...told })
 }
 
 /** A consensus package exports a pure core under the name `protocol`, or a loglet of its own under the name `loglet`. */

@@ -15,11 +15,11 @@ program
   .option('--nodes <count>', 'how many (3; of an existing cluster: what is there)', integer(1, 15))
   .option('--port <port>', 'HTTP port of the first node; the others follow', integer(1, 65_535), 2113)
   .option('--host <address>', 'where the nodes listen; only loopback is safe, there is no authentication', '127.0.0.1')
-  .option('--transport <name>', 'tcp, nats, or a package', 'tcp')
+  .option('--transport <name>', 'tcp; nats (at NATS_URL, or at a server that it runs); or a package', 'tcp')
   .option('--consensus <package>', 'the consensus package of a new cluster (@synod/consensus-paxos)')
   .option('--paxos <mode>', 'of Paxos: basic or multi', oneOf('basic', 'multi'))
   .option('--no-restart', 'leaves a node that dies dead')
-  .addHelpText('after', examples('synod start', 'synod start --nodes 5 --port 3000', 'SYNOD_DATA=/srv/synod synod start --paxos basic'))
+  .addHelpText('after', examples('synod start', 'synod start --nodes 5 --port 3000', 'synod start --transport nats', 'SYNOD_DATA=/srv/synod synod start --paxos basic'))
   .action(async (options: StartOptions) => {
     const { start } = await import('./supervisor/start.ts')
     process.exitCode = await start(options)

@@ -44,7 +44,8 @@ export interface BasicState {
   offerBytes: number
   /** Where the first offer is tried. */
   offerIndex: Index | undefined
-  peers: Map<NodeId, number>
+  /** When each peer last answered this boot. */
+  heardAt: Map<NodeId, number>
   statusAt: number
   /** Up to here every slot shall be decided, for a read or for whoever asked; and when to begin with it. */
   wantTo: Index
@@ -61,7 +62,7 @@ export function startBasic(highestRound: number): BasicState {
     offers: [],
     offerBytes: 0,
     offerIndex: undefined,
-    peers: new Map(),
+    heardAt: new Map(),
     statusAt: 0,
     wantTo: 0,
     repairAt: 0,
@@ -183,7 +184,7 @@ export class BasicPaxos implements Mode {
 
   #isAvailable(): boolean {
     const { options, clock, settings } = this.#core
-    const heard = [...this.#state.peers].filter(([, heardAt]) => clock.now - heardAt <= settings.electionTimeoutMs).map(([node]) => node)
+    const heard = [...this.#state.heardAt].filter(([, at]) => clock.now - at <= settings.electionTimeoutMs).map(([node]) => node)
     return options.quorums.phase2(new Set([options.self, ...heard]))
   }
 
@@ -355,7 +356,7 @@ export class BasicPaxos implements Mode {
     const { options, clock, learner, reads } = this.#core
     learner.chase(decidedThrough, from)
     if (boot !== options.boot) return
-    this.#state.peers.set(from, clock.now)
+    this.#state.heardAt.set(from, clock.now)
     reads.onAck(from, sequence, high)
   }
 }

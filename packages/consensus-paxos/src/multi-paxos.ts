@@ -17,12 +17,15 @@ export interface MultiState {
   /** The highest under which a leader was heard, and when that was; `noBallot` where none is known. */
   leaderBallot: Ballot
   heardAt: number
+  /** The newest that the owner of this ballot said: what it said before may be a replay, from when it was alive. */
+  newest: { ballot: Ballot; sequence: number; index: Index }
   /** Offers and barriers that the leader has to answer. */
   forwarded: Map<number, { isRead: boolean; until: number }>
 }
 
 export function startMulti(highestRound: number): MultiState {
-  return { election: startElection(highestRound), leading: undefined, leaderBallot: noBallot, heardAt: 0, forwarded: new Map() }
+  const newest = { ballot: noBallot, sequence: 0, index: 0 }
+  return { election: startElection(highestRound), leading: undefined, leaderBallot: noBallot, heardAt: 0, newest, forwarded: new Map() }
 }
 
 export class MultiPaxos implements Mode {
@@ -166,14 +169,14 @@ export class MultiPaxos implements Mode {
   #onAccept(from: NodeId, message: Extract<PaxosMessage, { kind: 'accept' }>): void {
     if (from === this.#core.options.self) {
       this.#core.acceptor.onAcceptSuffix(from, message)
-    } else if (this.#follow(from, message.ballot)) {
+    } else if (this.#follow(from, message.ballot, { index: message.slots.at(-1)?.index ?? 0 })) {
       this.#core.acceptor.onAcceptSuffix(from, message)
       this.#core.learner.onCommit(message.ballot, message.commit, from)
     }
   }
 
   #onHeartbeat(from: NodeId, { ballot, sequence, commit }: Extract<PaxosMessage, { kind: 'heartbeat' }>): void {
-    if (!this.#follow(from, ballot)) return
+    if (!this.#follow(from, ballot, { sequence })) return
     this.#core.learner.onCommit(ballot, commit, from)
     this.#core.outbox.send([from], { kind: 'heartbeatAck', ballot, sequence, decidedThrough: this.#core.window.decidedThrough })
   }
@@ -217,8 +220,8 @@ export class MultiPaxos implements Mode {
     this.#election.prepare()
   }
 
-  /** A message that only the owner of the ballot sends. False when it was deposed; then it is told. */
-  #follow(from: NodeId, ballot: Ballot): boolean {
+  /** A message that only the owner of the ballot sends. False when it was deposed; then it is told. It lives where it says something new. */
+  #follow(from: NodeId, ballot: Ballot, said: { readonly sequence?: number; readonly index?: Index } = {}): boolean {
     if (from !== ballot.node) return false
     const { window, outbox, clock } = this.#core
     const state = this.#state
@@ -228,10 +231,23 @@ export class MultiPaxos implements Mode {
       return false
     }
     this.#yieldTo(ballot)
+    if (!this.#isNew(ballot, said)) return true
     if (!sameBallot(ballot, state.leaderBallot)) this.#forgetLeader()
     state.leaderBallot = ballot
     state.heardAt = clock.now
     this.#election.hush()
+    return true
+  }
+
+  /** A heartbeat or a slot above all that came before under this ballot, or the first that comes under it. */
+  #isNew(ballot: Ballot, { sequence = 0, index = 0 }: { readonly sequence?: number; readonly index?: Index }): boolean {
+    const { newest } = this.#state
+    const order = compareBallots(ballot, newest.ballot)
+    if (order < 0 || (order === 0 && sequence <= newest.sequence && index <= newest.index)) return false
+    this.#state.newest =
+      order > 0
+        ? { ballot, sequence, index }
+        : { ballot, sequence: Math.max(sequence, newest.sequence), index: Math.max(index, newest.index) }
     return true
   }
 

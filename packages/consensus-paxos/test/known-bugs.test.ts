@@ -204,6 +204,34 @@ test('bug 12: old answers keep no leader in office and confirm no read', () => {
   expect(lab.node('n1').reads.has(read)).toBe(false)
 })
 
+test.each(['heartbeat', 'accept', 'commit'] as const)(
+  'bug 12: a %s of a dead leader that comes again, for hours, keeps nobody from standing',
+  (kind) => {
+    const lab = new Lab({})
+    lab.elect('n1')
+    const said: Packet[] = []
+    for (let turn = 0; turn < 20; turn++) {
+      lab.node('n1').offer(value(`v${turn}`))
+      lab.tick(25)
+      lab.flow((packet) => {
+        if (packet.from === 'n1' && packet.message.kind === kind) said.push(packet)
+        return true
+      })
+    }
+    expect(said.length).toBeGreaterThan(4)
+    lab.node('n1').crash()
+    lab.pool = []
+    const since = lab.now
+    const leads = (id: string): boolean => lab.node(id).role?.role === 'leader'
+    while (!leads('n2') && !leads('n3') && lab.now - since < 10_000) {
+      lab.tick(25, ['n2', 'n3'])
+      for (const packet of said) lab.deliver(packet)
+      lab.flow(({ from, to }) => from !== 'n1' && to !== 'n1')
+    }
+    expect(lab.now - since).toBeLessThanOrEqual(electionMsMax * 2)
+  },
+)
+
 test('bug 14: a new leader confirms no read before everything that phase 1 reported is chosen under its ballot', () => {
   const lab = new Lab({})
   // n1 decides "one" with n2; only n1 knows, and it dies.

@@ -26,17 +26,21 @@ interface Fetch {
   from: Index
   to: Index
   peer: NodeId
-  /** Peers asked without any progress since. */
-  fruitless: number
+  /** Asked without any progress since, this one included. */
+  asked: NodeId[]
   askedAt: number
   waiting: boolean
+  /** All were asked in vain; an answer that comes late still counts. */
+  isOver: boolean
 }
 
 const requestChannel = 2
 const replyChannel = 3
-/** Until another peer is asked, at first and later. Late answers count too, so a longer wait gains little, and dead peers would cost it each. */
+/** Until another peer is asked. Late answers count too, so a longer wait gains little, and dead peers would cost it each. */
 const replyMs = 1000
-const laterReplyMs = 2000
+/** The same for a peer that has said nothing for so long: it may be dead. */
+const silentReplyMs = 300
+const silentMs = 2000
 const chunkBytesMax = 2 * 1024 * 1024
 /** Answers under way at once; a request beyond is dropped, and asked again by its sender. */
 const servingMax = 4
@@ -44,6 +48,8 @@ const servingMax = 4
 export class CatchUp {
   readonly #options: CatchUpOptions
   readonly #counters = { fetchesSent: 0, fetchesServed: 0, fetchesFailed: 0, entriesFetched: 0 }
+  /** When each peer was last heard: silent ones may be dead, and are asked last. */
+  readonly #heardAt = new Map<NodeId, number>()
   #fetch: Fetch | undefined
   /** Tickets of the last two chunks: the next is asked for when the one before the last is durable. */
   #chunkTokens: [Token, Token] = [0, 0]
@@ -59,27 +65,33 @@ export class CatchUp {
 
   /** Replaces what is being fetched; what is under way for the same beginning goes on. */
   fetch(from: Index, to: Index, peer: NodeId | undefined): void {
-    const [first] = this.#options.peers
-    const asked = peer !== undefined && this.#options.peers.includes(peer) ? peer : first
+    const asked = peer !== undefined && this.#options.peers.includes(peer) ? peer : this.#lastHeard([])
     if (asked === undefined || to < from) return
     const current = this.#fetch
-    if (current !== undefined && current.from >= from && current.from <= to) {
+    if (current !== undefined && !current.isOver && current.from >= from && current.from <= to) {
       current.to = Math.max(current.to, to)
       return
     }
-    this.#fetch = { from, to, peer: asked, fruitless: 0, askedAt: 0, waiting: false }
+    this.#fetch = { from, to, peer: asked, asked: [asked], askedAt: 0, waiting: false, isOver: false }
     this.#ask()
+  }
+
+  /** Something came from this peer, whatever it was. */
+  onHeard(peer: NodeId): void {
+    this.#heardAt.set(peer, this.#options.scheduler.now())
   }
 
   onTick(): void {
     const fetch = this.#fetch
-    if (fetch?.waiting === true && this.#options.scheduler.now() - fetch.askedAt > (fetch.fruitless === 0 ? replyMs : laterReplyMs))
-      this.#askAnother()
+    if (fetch === undefined || !fetch.waiting) return
+    const now = this.#options.scheduler.now()
+    const isSilent = now - (this.#heardAt.get(fetch.peer) ?? Number.NEGATIVE_INFINITY) > silentMs
+    if (now - fetch.askedAt > (isSilent ? silentReplyMs : replyMs)) this.#askAnother()
   }
 
   onDurable(token: Token): void {
     this.#durable = token
-    if (this.#fetch?.waiting === false) this.#ask()
+    if (this.#fetch?.waiting === false && !this.#fetch.isOver) this.#ask()
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -103,20 +115,27 @@ export class CatchUp {
   #askAnother(): void {
     const fetch = this.#fetch
     if (fetch === undefined) return
-    const { peers } = this.#options
-    fetch.fruitless++
     fetch.waiting = false
-    const next = peers[(peers.indexOf(fetch.peer) + 1) % peers.length]
-    if (next === undefined || fetch.fruitless >= peers.length) {
+    const next = this.#lastHeard(fetch.asked)
+    if (next === undefined) {
       // Nobody has it at present. The core asks again as long as it misses something.
-      this.#fetch = undefined
+      fetch.isOver = true
       return
     }
     fetch.peer = next
+    fetch.asked.push(next)
     this.#ask()
   }
 
+  /** Of those that are left. */
+  #lastHeard(except: readonly NodeId[]): NodeId | undefined {
+    const left = this.#options.peers.filter((peer) => !except.includes(peer))
+    const heardAt = (peer: NodeId): number => this.#heardAt.get(peer) ?? Number.NEGATIVE_INFINITY
+    return left.toSorted((one, other) => heardAt(other) - heardAt(one) || 0)[0]
+  }
+
   #onReply(from: NodeId, body: Bytes): void {
+    this.onHeard(from)
     const fetch = this.#fetch
     if (fetch === undefined) return
     // An answer that comes late, when another peer was asked already, is as good as one that comes in time.
@@ -126,8 +145,10 @@ export class CatchUp {
       if (from === fetch.peer && fetch.waiting) this.#askAnother()
       return
     }
-    fetch.fruitless = 0
+    fetch.peer = from
+    fetch.asked = [from]
     fetch.waiting = false
+    fetch.isOver = false
     fetch.from += entries.length
     this.#counters.entriesFetched += entries.length
     if (fetch.from > fetch.to) this.#fetch = undefined
@@ -137,6 +158,7 @@ export class CatchUp {
   }
 
   #onRequest(from: NodeId, body: Bytes): void {
+    this.onHeard(from)
     const range = readRequest(body)
     if (range === undefined || this.#serving >= servingMax || this.#closed) return
     this.#serving++

@@ -165,6 +165,7 @@ export class HostedLoglet<M> implements Loglet {
   }
 
   #onMessages(from: NodeId, body: Bytes): void {
+    this.#catchUp.onHeard(from)
     const batch = decodeBatch(body)
     if (batch === undefined) {
       this.#counters.malformed++

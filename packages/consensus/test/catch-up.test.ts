@@ -13,10 +13,10 @@ const text = (body: string): Bytes => new TextEncoder().encode(body)
 class Rig {
   readonly scheduler = new VirtualScheduler()
   readonly learned: { index: number; entry: string }[] = []
-  readonly heard: { channel: number; body: Bytes; at: number }[] = []
+  readonly heard: { peer: string; channel: number; body: Bytes; at: number }[] = []
   readonly failures: Error[] = []
   readonly peers = new Map<string, PeerNetwork>()
-  emit: (core: Input<Bytes>) => readonly { kind: 'fetch'; from: number; to: number; peer: string }[] = () => []
+  emit: (core: Input<Bytes>) => readonly { kind: 'fetch'; from: number; to: number; peer?: string }[] = () => []
 
   async open(decidedThrough: number, hole?: number): Promise<void> {
     const network = memoryNetwork({ scheduler: this.scheduler })
@@ -43,7 +43,7 @@ class Rig {
       const link = open(peer)
       this.peers.set(peer, link)
       for (const channel of [requestChannel, replyChannel])
-        link.on(channel, (_, body) => this.heard.push({ channel, body, at: this.scheduler.now() }))
+        link.on(channel, (_, body) => this.heard.push({ peer, channel, body, at: this.scheduler.now() }))
     }
     const store: LogStore = memoryLogStore(undefined, { defer: (run) => void this.scheduler.at(this.scheduler.now() + 1, run) })
     await store.open('n1')
@@ -92,13 +92,18 @@ class Rig {
     this.peers.get(peer)?.send('n1', replyChannel, reply.finish())
   }
 
-  fetch(from: number, to: number, peer: string): void {
+  /** The core asks for it at the first tick, or at the one after so many milliseconds. */
+  fetch(from: number, to: number, peer: string | undefined, afterMs = 0): void {
     let told = false
     this.emit = (input) => {
-      if (told || input.kind !== 'tick') return []
+      if (told || input.kind !== 'tick' || input.now < afterMs) return []
       told = true
-      return [{ kind: 'fetch', from, to, peer }]
+      return [{ kind: 'fetch', from, to, ...(peer === undefined ? {} : { peer }) }]
     }
+  }
+
+  get requests(): string[] {
+    return this.heard.filter(({ channel }) => channel === requestChannel).map(({ peer }) => peer)
   }
 }
 
@@ -138,6 +143,41 @@ describe('catch-up', () => {
       { index: 1, entry: 'a' },
       { index: 2, entry: 'b' },
     ])
+  })
+
+  it('asks first who was heard last: a dead peer costs a time-out each time', async () => {
+    const rig = new Rig()
+    rig.fetch(1, 2, undefined, 200)
+    await rig.open(0)
+    await rig.scheduler.run(100)
+    rig.ask('n3', 1, 1)
+    await rig.scheduler.run(1000)
+    expect(rig.requests).toEqual(['n3'])
+    await rig.scheduler.run(500)
+    expect(rig.requests).toEqual(['n3', 'n2'])
+  })
+
+  it('waits less for a peer that has long been silent, and takes its answer though nobody is left to ask', async () => {
+    const rig = new Rig()
+    rig.fetch(1, 2, undefined)
+    await rig.open(0)
+    await rig.scheduler.run(800)
+    expect(rig.requests).toEqual(['n2', 'n3'])
+    await rig.scheduler.run(5_000)
+    rig.answer('n3', 1, ['a', 'b'])
+    await rig.scheduler.run(100)
+    expect(rig.learned).toHaveLength(2)
+  })
+
+  it('goes on with the peer that answers, not with the one that was asked last', async () => {
+    const rig = new Rig()
+    rig.fetch(1, 3, 'n2')
+    await rig.open(0)
+    await rig.scheduler.run(1500)
+    expect(rig.requests).toEqual(['n2', 'n3'])
+    rig.answer('n2', 1, ['a'])
+    await rig.scheduler.run(100)
+    expect(rig.requests).toEqual(['n2', 'n3', 'n2'])
   })
 
   it('takes no answer to another question, and none twice', async () => {

@@ -55,13 +55,17 @@ export function isRecord(bytes: Bytes): boolean {
   return at === bytes.length
 }
 
-/** What a record says of its event; where the event stands (stream, revision, position) is known beside it. */
-export interface EventContent {
-  readonly id: string
+/** The part of a record that its author wrote. */
+export interface RecordBody {
   readonly type: string
   readonly data: Bytes
   readonly metadata?: Bytes
   readonly tags: readonly string[]
+}
+
+/** What a record says of its event; where the event stands (stream, revision, position) is known beside it. */
+export interface EventContent extends RecordBody {
+  readonly id: string
   /** Milliseconds since 1970 by the proposing node's clock. */
   readonly recordedAt: number
 }
@@ -69,17 +73,40 @@ export interface EventContent {
 /** Writes the time into a record in place: a client leaves it 0. @throws MalformedError when there is no room for it */
 export function stampRecord(record: Bytes, recordedAt: number): void {
   if (record.length < fixedBytes) throw new MalformedError(`a record of ${record.length} bytes`)
-  new DataView(record.buffer, record.byteOffset).setUint32(recordedAtOffset, Math.floor(recordedAt / 0x1_0000_0000))
-  new DataView(record.buffer, record.byteOffset).setUint32(recordedAtOffset + 4, recordedAt >>> 0)
+  let high = Math.floor(recordedAt / 0x1_0000_0000)
+  let low = recordedAt >>> 0
+  for (let at = 3; at >= 0; at--) {
+    record[recordedAtOffset + at] = high
+    record[recordedAtOffset + 4 + at] = low
+    high >>>= 8
+    low >>>= 8
+  }
 }
 
 /** Data and metadata are views into `bytes`. @throws MalformedError */
 export function decodeRecord(bytes: Bytes): EventContent {
   const reader = new ByteReader(bytes)
-  const format = reader.u8()
-  if (format !== version) throw new MalformedError(`an event record of version ${format}, this build knows ${version}`)
+  readVersion(reader)
   const recordedAt = reader.u53()
   const id = formatUuid(reader.raw(16))
+  return { id, ...readBody(reader), recordedAt }
+}
+
+/** As `decodeRecord`, without id and time: what a node looks at before it takes a record from a client. @throws MalformedError */
+export function decodeRecordBody(bytes: Bytes): RecordBody {
+  const reader = new ByteReader(bytes)
+  readVersion(reader)
+  reader.raw(fixedBytes - 6)
+  return readBody(reader)
+}
+
+function readVersion(reader: ByteReader): void {
+  const format = reader.u8()
+  if (format !== version) throw new MalformedError(`an event record of version ${format}, this build knows ${version}`)
+}
+
+/** From the key on, to the end. */
+function readBody(reader: ByteReader): RecordBody {
   const key = reader.u32()
   const content = reader.u8()
   if (key !== 0 || content !== jsonContent) throw new MalformedError(`an event record with key ${key} and content ${content}`)
@@ -89,7 +116,7 @@ export function decodeRecord(bytes: Bytes): EventContent {
   const tags: string[] = []
   for (let left = reader.count(4); left > 0; left--) tags.push(reader.string())
   reader.end()
-  return { id, type, data, ...(metadata === undefined ? {} : { metadata }), tags, recordedAt }
+  return metadata === undefined ? { type, data, tags } : { type, data, metadata, tags }
 }
 
 /** NaN beyond the end, so that what is computed from it equals no length. */

@@ -1,2 +1,12 @@
-export { decodeRecord, encodeRecord, isRecord, recordIdOffset, stampRecord, type EventContent, type EventToRecord } from './event-record.ts'
+export {
+  decodeRecord,
+  decodeRecordBody,
+  encodeRecord,
+  isRecord,
+  recordIdOffset,
+  stampRecord,
+  type EventContent,
+  type EventToRecord,
+  type RecordBody,
+} from './event-record.ts'
 export { drawUuid, formatUuid, parseUuid } from './uuid.ts'

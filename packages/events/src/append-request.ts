@@ -1,11 +1,11 @@
 /** Checks what a caller gave and makes the command of it. The types promise much of this; a caller over HTTP does not. */
 import { createHash } from 'node:crypto'
-import { ByteWriter, type Bytes } from '@synod/codec'
-import { encodeRecord, parseUuid } from '@synod/event-record'
+import { ByteWriter, MalformedError, type Bytes } from '@synod/codec'
+import { decodeRecordBody, encodeRecord, parseUuid, recordIdOffset, stampRecord, type RecordBody } from '@synod/event-record'
 import type { SessionCommand } from '@synod/log'
 import { appendCommandVersion, digestBytes, encodeAppendCommand } from './append-command.ts'
 import { tooLarge, type EventLimits } from './event-limits.ts'
-import type { AppendRequest, Expected, ProposedEvent } from './event-store.ts'
+import type { AppendRecordsRequest, AppendRequest, Expected, ProposedEvent } from './event-store.ts'
 import { EventStoreError } from './event-store-error.ts'
 
 /** What this node adds to a request. */
@@ -17,12 +17,8 @@ interface Added {
 /** Throws an EventStoreError `invalid_argument` or `too_large`. */
 export function appendCommand(request: AppendRequest, limits: EventLimits, { recordedAt, drawId }: Added): SessionCommand {
   const { stream, events, expected, idempotencyKey, principal = '' } = request
-  checkStreamName(stream, limits)
-  if (stream.startsWith('$')) throw invalid(`stream ${JSON.stringify(stream)}: names that begin with $ are reserved`)
-  checkExpected(expected)
-  checkText('principal', principal, limits.principalBytesMax)
-  if (!Array.isArray(events) || events.length === 0) throw invalid('events must be a list of at least one event')
-  if (events.length > limits.requestEventsMax) throw tooLarge('events in a request', events.length, limits.requestEventsMax)
+  checkTarget(stream, expected, principal, limits)
+  checkCount(events, limits)
   let bytes = 0
   const ids = events.map((event: ProposedEvent, at) => {
     bytes += checkEvent(event, at, limits)
@@ -37,6 +33,43 @@ export function appendCommand(request: AppendRequest, limits: EventLimits, { rec
   if (idempotencyKey === '') throw invalid('idempotency key must not be empty')
   const key = { key: idempotencyKey, digest: digest(request, ids) }
   return { version: appendCommandVersion, principal, body: encodeAppendCommand({ writes, key }), blobs }
+}
+
+/** Of records that the caller encoded. Writes the time into them, when all is well. Throws an EventStoreError `invalid_argument` or `too_large`. */
+export function recordsCommand(request: AppendRecordsRequest, limits: EventLimits, recordedAt: number): SessionCommand {
+  const { stream, records, expected, principal = '' } = request
+  checkTarget(stream, expected, principal, limits)
+  checkCount(records, limits)
+  let bytes = 0
+  for (const [at, record] of records.entries()) {
+    bytes += checkEvent(bodyOf(record, at), at, limits)
+    if (bytes > limits.requestBytesMax) throw tooLarge('bytes of a request', bytes, limits.requestBytesMax)
+  }
+  if (records.length > 1) checkNoneTwice(records.map((record) => record.subarray(recordIdOffset, recordIdOffset + 16)))
+  for (const record of records) stampRecord(record, recordedAt)
+  const body = encodeAppendCommand({ writes: [{ stream, expected, count: records.length }] })
+  return { version: appendCommandVersion, principal, body, blobs: records }
+}
+
+function bodyOf(record: Bytes, at: number): RecordBody {
+  try {
+    return decodeRecordBody(record)
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    throw invalid(`event ${at} is no record: ${error.message}`)
+  }
+}
+
+function checkTarget(stream: string, expected: Expected, principal: string, limits: EventLimits): void {
+  checkStreamName(stream, limits)
+  if (stream.startsWith('$')) throw invalid(`stream ${JSON.stringify(stream)}: names that begin with $ are reserved`)
+  checkExpected(expected)
+  checkText('principal', principal, limits.principalBytesMax)
+}
+
+function checkCount(events: readonly unknown[], limits: EventLimits): void {
+  if (!Array.isArray(events) || events.length === 0) throw invalid('events must be a list of at least one event')
+  if (events.length > limits.requestEventsMax) throw tooLarge('events in a request', events.length, limits.requestEventsMax)
 }
 
 /** Of reads too. Names that begin with `$` may be asked for. */
@@ -56,7 +89,7 @@ function checkExpected(expected: Expected): void {
 }
 
 /** Returns its bytes. */
-function checkEvent(event: ProposedEvent, at: number, limits: EventLimits): number {
+function checkEvent(event: ProposedEvent | RecordBody, at: number, limits: EventLimits): number {
   if (typeof event !== 'object' || event === null) throw invalid(`event ${at} must be an object, not ${describe(event)}`)
   const { type, data, metadata, tags = [] } = event
   let bytes = checkText(`type of event ${at}`, type, limits.typeBytesMax)

@@ -3,8 +3,8 @@
  * is in the tail is taken from memory, at once, and the part below is flushed by then (whatever leaves the tail is), so
  * that a flush on the way makes neither a hole nor a double. Then the payloads of the lower part are read from the log.
  */
-import { MalformedError, type Bytes } from '@synod/codec'
-import { decodeRecord } from '@synod/event-record'
+import type { Bytes } from '@synod/codec'
+import { isRecord } from '@synod/event-record'
 import type { OrderedLog, Slot, SlotSlice } from '@synod/log'
 import type { RecordedEvent } from './event-store.ts'
 import type { EventIndex } from './event-machine.ts'
@@ -118,7 +118,7 @@ export class EventReader {
     let next = 0
     // A page may be held for long, by a reader that is slow: it must not keep whole slots in memory.
     const own = withoutPins(found.map(({ record }) => record ?? records[next++] ?? new Uint8Array(0)))
-    return found.map((event, at) => decodeFound(event, own[at] ?? new Uint8Array(0)))
+    return found.map((event, at) => recorded(event, own[at] ?? new Uint8Array(0)))
   }
 
   /** Neighbours in one slot are one slice: of a page of all events, one a slot. */
@@ -153,15 +153,10 @@ function cut(found: Found[], bytesMax: number): Found[] {
   return end < 0 ? found : found.slice(0, Math.max(1, end))
 }
 
-function decodeFound({ stream, revision, position, slot, offset, length }: Found, record: Bytes): RecordedEvent {
-  try {
-    return { stream, revision, position, ...decodeRecord(record) }
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error
-    throw new ReadSideError(
-      'damaged',
-      `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: drop this node's read side, it is built again from the log`,
-      { cause: error },
-    )
-  }
+function recorded({ stream, revision, position, slot, offset, length }: Found, record: Bytes): RecordedEvent {
+  if (isRecord(record)) return { stream, revision, position, record }
+  throw new ReadSideError(
+    'damaged',
+    `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: drop this node's read side, it is built again from the log`,
+  )
 }

@@ -19,17 +19,12 @@ export interface ProposedEvent {
   readonly tags?: readonly string[]
 }
 
+/** An event where it stands. What it says is in its record, which passes here as it is: `decodeRecord` of @synod/event-record reads it. */
 export interface RecordedEvent {
   readonly stream: string
   readonly revision: number
   readonly position: number
-  readonly id: string
-  readonly type: string
-  readonly data: Bytes
-  readonly metadata?: Bytes
-  readonly tags: readonly string[]
-  /** Milliseconds since 1970 by the proposing node's clock. It informs; nothing is decided by it. */
-  readonly recordedAt: number
+  readonly record: Bytes
 }
 
 export interface AppendRequest {
@@ -38,6 +33,18 @@ export interface AppendRequest {
   readonly events: readonly ProposedEvent[]
   readonly expected: Expected
   readonly idempotencyKey?: string
+  readonly principal?: string
+}
+
+/** Events that somebody else encoded. */
+export interface AppendRecordsRequest {
+  readonly stream: string
+  /**
+   * At least one, as @synod/event-record encodes them. The time is written into them in place; their ids are the identity of
+   * a retry. They are kept until the append has ended: whoever gave them must not change them meanwhile.
+   */
+  readonly records: readonly Bytes[]
+  readonly expected: Expected
   readonly principal?: string
 }
 
@@ -58,7 +65,8 @@ export interface ReadOptions {
 }
 
 export type SubscriptionMessage =
-  | { readonly kind: 'event'; readonly event: RecordedEvent }
+  /** The next ones, at least one. */
+  | { readonly kind: 'events'; readonly events: readonly RecordedEvent[] }
   /** The end was reached: everything up to the position was delivered. */
   | { readonly kind: 'caughtUp'; readonly position: number }
   /** The end ran ahead again, by so many positions. */
@@ -73,12 +81,19 @@ export interface SubscribeOptions {
   readonly from?: number
   /** Instead of `from`: resume after this *position*, in a stream too. Nothing comes, no `caughtUp` either, until this node has reached it. */
   readonly afterPosition?: number
+  /**
+   * How many bytes of records the reader takes in its next message; asked before each, and waited for. The message ends with
+   * the event that reaches it, or where the page does: nothing waits for company. Absent: one event a message.
+   */
+  readonly room?: () => number | Promise<number>
   readonly signal?: AbortSignal
 }
 
 /** Every method rejects with an EventStoreError. */
 export interface EventStore {
   append(request: AppendRequest, options?: { readonly signal?: AbortSignal }): Promise<Appended>
+  /** The same rules and limits, for events that are encoded already: they are neither decoded into a command nor encoded again. */
+  appendRecords(request: AppendRecordsRequest, options?: { readonly signal?: AbortSignal }): Promise<Appended>
   readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]>
   readAll(options: ReadOptions): Promise<readonly RecordedEvent[]>
   /** Replays, then follows, on one path without a seam. Ends when the signal aborts or the store closes. A slow reader costs bounded memory. */

@@ -58,7 +58,9 @@ export class Flusher {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { flushes: this.#flushes, flushedEvents: this.#rowsFlushed, unflushedEvents: this.#rows, unflushedBytes: this.#bytes }
+    const { unflushedEventsMax, unflushedBytesMax } = this.#options.limits
+    const waiting = { unflushedEvents: this.#rows, unflushedEventsMax, unflushedBytes: this.#bytes, unflushedBytesMax }
+    return { flushes: this.#flushes, flushedEvents: this.#rowsFlushed, ...waiting }
   }
 
   restart(mark: ReadSideMark): void {

@@ -1,13 +1,14 @@
 /** The EventStore on a log and its machine: checks what callers give, proposes, and tells what came of it. */
 import type { Bytes } from '@synod/codec'
 import { drawUuid, formatUuid } from '@synod/event-record'
-import { LogError, SessionProposer, StoreError, type OrderedLog, type Outcome } from '@synod/log'
-import { appendCommand, checkStreamName, invalid } from './append-request.ts'
+import { LogError, SessionProposer, StoreError, type OrderedLog, type Outcome, type SessionCommand } from '@synod/log'
+import { appendCommand, checkStreamName, invalid, recordsCommand } from './append-request.ts'
 import { checkEventLimits, eventLimits, type EventLimits } from './event-limits.ts'
 import type { EventMachine } from './event-machine.ts'
 import { EventReader } from './event-reader.ts'
 import type {
   Appended,
+  AppendRecordsRequest,
   AppendRequest,
   EventStore,
   ReadOptions,
@@ -34,11 +35,21 @@ export interface OpenEventStoreOptions {
 }
 
 /** Closing the store ends its subscriptions; the log, and with it the machine, is closed by whoever opened it, afterwards. Throws a RangeError for a limit that makes no sense. */
-export function openEventStore(options: OpenEventStoreOptions): EventStore {
+export function openEventStore(options: OpenEventStoreOptions): OpenedEventStore {
   return new LogEventStore(options)
 }
 
-class LogEventStore implements EventStore {
+export interface OpenedEventStore extends EventStore {
+  /** What is open, held and waited for now, with its bounds; names become metric labels. */
+  counters(): Readonly<Record<string, number>>
+}
+
+type Asked = Pick<AppendRequest, 'stream' | 'expected' | 'idempotencyKey'>
+
+/** A reader that does not say how much it takes, takes one event at a time. */
+const oneEvent = (): number => 1
+
+class LogEventStore implements OpenedEventStore {
   readonly #log: OrderedLog<Verdict>
   readonly #machine: EventMachine
   readonly #limits: EventLimits
@@ -64,12 +75,12 @@ class LogEventStore implements EventStore {
 
   async append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
     this.#checkOpen()
-    const command = appendCommand(request, this.#limits, { recordedAt: Math.max(0, Math.floor(this.#now())), drawId: this.#drawId })
-    let outcome = await this.#proposer.propose(command, options)
-    // The log forgot this node's session. The events keep their ids, so that the same append cannot happen twice.
-    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)
-    if (outcome.fate !== 'answered') throw noAnswer(outcome)
-    return appended(outcome.output, request)
+    return this.#propose(appendCommand(request, this.#limits, { recordedAt: this.#recordedAt(), drawId: this.#drawId }), request, options)
+  }
+
+  async appendRecords(request: AppendRecordsRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
+    this.#checkOpen()
+    return this.#propose(recordsCommand(request, this.#limits, this.#recordedAt()), request, options)
   }
 
   async readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
@@ -106,13 +117,24 @@ class LogEventStore implements EventStore {
     return this.#machine.position()
   }
 
+  counters(): Readonly<Record<string, number>> {
+    const { subscriptionsMax } = this.#limits
+    return { subscriptions: this.#subscriptions.size, subscriptionsMax, ...this.#budget.counters() }
+  }
+
   close(): Promise<void> {
     this.#closed = true
     for (const subscription of this.#subscriptions) subscription.abort()
     return Promise.resolve()
   }
 
-  async *#messages({ stream, from, afterPosition, signal }: SubscribeOptions): AsyncGenerator<SubscriptionMessage, void, undefined> {
+  async *#messages({
+    stream,
+    from,
+    afterPosition,
+    room = oneEvent,
+    signal,
+  }: SubscribeOptions): AsyncGenerator<SubscriptionMessage, void, undefined> {
     this.#checkOpen()
     const { subscriptionsMax } = this.#limits
     if (this.#subscriptions.size >= subscriptionsMax) {
@@ -128,7 +150,7 @@ class LogEventStore implements EventStore {
     this.#subscriptions.add(ending)
     try {
       const range = await this.#rangeOf(stream, from, afterPosition)
-      yield* new Subscription(this.#machine.index, this.#reader, this.#budget, this.#limits, range, ending.signal).messages()
+      yield* new Subscription(this.#machine.index, this.#reader, this.#budget, this.#limits, range, room, ending.signal).messages()
     } catch (error) {
       throw readFailure(error)
     } finally {
@@ -162,6 +184,18 @@ class LogEventStore implements EventStore {
   #streamPage(state: StreamState, backward: boolean, options: ReadOptions): Promise<RecordedEvent[]> | RecordedEvent[] {
     const range = pageRange(0, state.revision, backward, options)
     return range === undefined ? [] : this.#reader.stream(state, { ...range, backward, bytesMax: this.#limits.pageBytesMax })
+  }
+
+  async #propose(command: SessionCommand, asked: Asked, options: { readonly signal?: AbortSignal }): Promise<Appended> {
+    let outcome = await this.#proposer.propose(command, options)
+    // The log forgot this node's session. The events keep their ids, so that the same append cannot happen twice.
+    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)
+    if (outcome.fate !== 'answered') throw noAnswer(outcome)
+    return appended(outcome.output, asked)
+  }
+
+  #recordedAt(): number {
+    return Math.max(0, Math.floor(this.#now()))
   }
 
   /** Returns whether it goes backward. */
@@ -224,7 +258,7 @@ function pageRange(
   return range.from > range.to || start < first ? undefined : range
 }
 
-function appended(verdict: Verdict, { stream, expected, idempotencyKey }: AppendRequest): Appended {
+function appended(verdict: Verdict, { stream, expected, idempotencyKey }: Asked): Appended {
   switch (verdict.kind) {
     case 'appended':
       return { revision: verdict.revisions[0] ?? 0, position: verdict.position }

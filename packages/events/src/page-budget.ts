@@ -1,6 +1,6 @@
 /**
  * What the subscriptions of a node hold, together. A page is a copy of what the log has, so it can be let go and read again:
- * beyond `subscriptionBytesMax` the page goes whose reader has taken nothing for the longest time. What cannot go is the event
+ * beyond `subscriptionBytesMax` the page goes whose reader has taken nothing for the longest time. What cannot go are the events
  * that a reader has in hand. When those alone are more than the budget, a subscription waits its turn to read a page until
  * one of them moves on or ends. The more pages there are, the smaller each is read, so that letting go stays rare.
  *
@@ -24,6 +24,7 @@ export class PageBudget {
   readonly #waiting = { memory: new Set<() => void>(), store: new Set<() => void>() }
   #bytes = 0
   #storeReads = 0
+  #letGo = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -45,6 +46,11 @@ export class PageBudget {
     } finally {
       signal.removeEventListener('abort', leave)
     }
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    const pagesWaiting = this.#waiting.memory.size + this.#waiting.store.size
+    return { pages: this.#pages.size, pagesWaiting, pageBytes: this.#bytes, pageBytesMax: this.#bytesMax, pagesLetGo: this.#letGo }
   }
 
   /** Bytes that one page may have now. */
@@ -77,6 +83,7 @@ export class PageBudget {
       if (this.#bytes <= this.#bytesMax) break
       this.#standing.delete(oldest)
       this.#bytes -= oldest.letGo()
+      this.#letGo++
     }
     for (const source of ['memory', 'store'] as const) {
       for (const admit of this.#waiting[source]) {
@@ -94,7 +101,7 @@ export class HeldPage {
   readonly #onChange: (bytes: number) => void
   #events: readonly RecordedEvent[] = []
   #taken = 0
-  #inHand: RecordedEvent | undefined
+  #inHand: readonly RecordedEvent[] = []
   #bytes = 0
   #isReleased = false
 
@@ -106,34 +113,41 @@ export class HeldPage {
     return this.#isReleased
   }
 
-  /** More than the event in hand is there. */
+  /** More than what is in hand is there. */
   get isStanding(): boolean {
     return this.#taken < this.#events.length
   }
 
-  /** With what was read. Returns the first event, which is in hand then. */
-  fill(events: readonly RecordedEvent[]): RecordedEvent | undefined {
+  /** With what was read. Returns the first events, as `take` does: they are in hand, so that there is progress however little room there is. */
+  fill(events: readonly RecordedEvent[], bytesMax: number): readonly RecordedEvent[] {
     this.#events = events
-    this.#inHand = events[0]
-    this.#taken = 1
+    this.#taken = 0
+    const first = this.#next(bytesMax)
     this.#bytes = bytesOf(events)
     this.#onChange(this.#bytes)
-    return this.#inHand
+    return first
   }
 
-  /** The next event, or undefined at the end of what is left of the page. */
-  take(): RecordedEvent | undefined {
-    const event = this.#events[this.#taken]
-    if (event === undefined) return undefined
-    this.#inHand = event
-    this.#taken++
+  /** The next events, up to the one that reaches `bytesMax`: one at least, and none at the end of what is left of the page. */
+  take(bytesMax: number): readonly RecordedEvent[] {
+    if (!this.isStanding) return []
+    const events = this.#next(bytesMax)
     this.#onChange(0)
-    return event
+    return events
   }
 
-  /** All but the event in hand goes. Returns the bytes that went. */
+  /** The reader is done with what it has in hand, and takes no more for a while. */
+  putDown(): void {
+    this.#inHand = []
+    // Of a page that is there its bytes stay counted: what is in hand is a part of it.
+    if (this.#events.length > 0) return
+    this.#onChange(-this.#bytes)
+    this.#bytes = 0
+  }
+
+  /** All but what is in hand goes. Returns the bytes that went. */
   letGo(): number {
-    const kept = this.#inHand === undefined ? 0 : bytesOf([this.#inHand])
+    const kept = bytesOf(this.#inHand)
     const gone = this.#bytes - kept
     this.#events = []
     this.#bytes = kept
@@ -143,9 +157,18 @@ export class HeldPage {
   release(): void {
     this.#isReleased = true
     this.#events = []
-    this.#inHand = undefined
+    this.#inHand = []
     this.#onChange(-this.#bytes)
     this.#bytes = 0
+  }
+
+  #next(bytesMax: number): readonly RecordedEvent[] {
+    const from = this.#taken
+    let bytes = 0
+    do bytes += this.#events[this.#taken++]?.record.length ?? 0
+    while (bytes < bytesMax && this.isStanding)
+    this.#inHand = this.#events.slice(from, this.#taken)
+    return this.#inHand
   }
 }
 
@@ -153,10 +176,10 @@ export class HeldPage {
 function bytesOf(events: readonly RecordedEvent[]): number {
   const buffers = new Set<ArrayBufferLike>()
   let bytes = events.length * eventBytes
-  for (const { data } of events) {
-    if (buffers.has(data.buffer)) continue
-    buffers.add(data.buffer)
-    bytes += data.buffer.byteLength
+  for (const { record } of events) {
+    if (buffers.has(record.buffer)) continue
+    buffers.add(record.buffer)
+    bytes += record.buffer.byteLength
   }
   return bytes
 }

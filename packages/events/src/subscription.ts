@@ -38,6 +38,7 @@ export class Subscription {
   readonly #budget: PageBudget
   readonly #limits: EventLimits
   readonly #range: SubscriptionRange
+  readonly #room: () => number | Promise<number>
   readonly #signal: AbortSignal
   #ticket: Ticket | undefined
   #next: number
@@ -54,6 +55,7 @@ export class Subscription {
     budget: PageBudget,
     limits: EventLimits,
     range: SubscriptionRange,
+    room: () => number | Promise<number>,
     signal: AbortSignal,
   ) {
     this.#index = index
@@ -61,6 +63,7 @@ export class Subscription {
     this.#budget = budget
     this.#limits = limits
     this.#range = range
+    this.#room = room
     this.#signal = signal
     this.#next = range.from
     this.#considered = range.afterPosition
@@ -119,23 +122,42 @@ export class Subscription {
   }
 
   async *#deliver(last: number): AsyncGenerator<SubscriptionMessage, void, undefined> {
-    const { stream, afterPosition } = this.#range
+    const { stream } = this.#range
     const state = stream === undefined ? undefined : await this.#index.streams.find(stream)
     if (stream !== undefined && state === undefined) return
+    // Before the page: of a reader that takes nothing none is held.
+    const room = this.#room()
+    const bytesMax = typeof room === 'number' ? room : await room
+    if (this.#signal.aborted) return
     const first = state?.firstRecentRevision ?? this.#index.tail.first
     const held = await this.#budget.take(this.#next >= first ? 'memory' : 'store', this.#signal)
     if (held === undefined) return
     try {
-      for (let event = held.fill(await this.#page(state, last)); event !== undefined; event = held.take()) {
-        if (this.#signal.aborted) return
-        this.#next++
-        if (event.position <= afterPosition) continue
-        this.#considered = event.position
-        yield { kind: 'event', event }
+      for (let taken = held.fill(await this.#page(state, last), bytesMax); !this.#signal.aborted;) {
+        this.#next += taken.length
+        const events = this.#afterStart(taken)
+        const position = events.at(-1)?.position
+        if (position !== undefined) {
+          this.#considered = position
+          yield { kind: 'events', events }
+        }
+        if (!held.isStanding) return
+        let next = this.#room()
+        if (typeof next !== 'number') {
+          held.putDown()
+          next = await next
+        }
+        taken = held.take(next)
       }
     } finally {
       held.release()
     }
+  }
+
+  #afterStart(events: readonly RecordedEvent[]): readonly RecordedEvent[] {
+    const { afterPosition } = this.#range
+    const [first] = events
+    return first !== undefined && first.position > afterPosition ? events : events.filter(({ position }) => position > afterPosition)
   }
 
   async #end(): Promise<End> {

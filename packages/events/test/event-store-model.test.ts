@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { decodeRecord } from '@synod/event-record'
 import { EventStoreError, type EventStore, type RecordedEvent, type SubscriptionMessage } from '@synod/events'
 import { memoryReadSideStorage } from '@synod/events/memory'
 import { NaiveModel, type ModelAnswer, type ModelRequest } from './naive-model.ts'
@@ -142,7 +143,8 @@ async function append(store: EventStore, { stream, ids, expected: revision, key 
   }
 }
 
-function plain({ id, stream, revision, position, data, tags }: RecordedEvent) {
+function plain({ stream, revision, position, record }: RecordedEvent) {
+  const { id, data, tags } = decodeRecord(record)
   const number = Number.parseInt(id.slice(-12), 16)
   expect(JSON.parse(new TextDecoder().decode(data))).toEqual({ id: number })
   expect(tags).toEqual([String(number)])
@@ -169,9 +171,11 @@ class Follower {
   async #run(store: EventStore): Promise<void> {
     for await (const message of subscribeIfOpen(store, this.seen.length)) {
       if (message.kind === 'caughtUp') expect(message.position).toBeGreaterThanOrEqual(this.seen.length)
-      if (message.kind !== 'event') continue
-      expect(message.event.position).toBe(this.seen.length + 1)
-      this.seen.push(message.event)
+      if (message.kind !== 'events') continue
+      for (const event of message.events) {
+        expect(event.position).toBe(this.seen.length + 1)
+        this.seen.push(event)
+      }
       if (this.seen.length >= this.#wanted) this.#reached.resolve()
     }
   }

@@ -67,5 +67,5 @@ export async function take(
 }
 
 export function eventsOf(messages: readonly SubscriptionMessage[]): RecordedEvent[] {
-  return messages.flatMap((message) => (message.kind === 'event' ? [message.event] : []))
+  return messages.flatMap((message) => (message.kind === 'events' ? message.events : []))
 }

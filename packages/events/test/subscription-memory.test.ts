@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
+import { decodeRecord } from '@synod/event-record'
+import type { SubscriptionMessage } from '@synod/events'
 import { event, eventsOf, openNode, take, type NodeOptions, type TestNode } from './node.ts'
 
 const small = 16 * 1024
@@ -31,18 +33,15 @@ describe('what is read keeps no slot in memory', () => {
       ...(await store.readAll(options)),
     ]
     expect(read).toHaveLength(8 + 12 + 8 + 12)
-    for (const { stream, data, metadata } of read) {
-      expect(data.buffer.byteLength).toBeLessThanOrEqual(stream === 's' ? small : 2 * data.length)
-      expect(metadata?.buffer ?? data.buffer).toBe(data.buffer)
-    }
-    expect(read.slice(0, 4).map(({ data }) => new TextDecoder().decode(data))).toEqual(['0', '"m"', '1', '"m"'])
+    for (const { stream, record } of read) expect(record.buffer.byteLength).toBeLessThanOrEqual(stream === 's' ? small : 2 * record.length)
+    expect(read.slice(0, 4).map(({ record }) => new TextDecoder().decode(decodeRecord(record).data))).toEqual(['0', '"m"', '1', '"m"'])
   })
 
   test('what fills its slot is not copied: a reader at the head costs no copy', async () => {
     const { store, log } = await openNode()
     await store.append({ stream: 'b', events: [large], expected: 'any' })
     const [read] = await store.readStream('b', { consistency: 'local', limit: 1 })
-    expect(log.slots.some(({ buffer }) => buffer === read?.data.buffer)).toBe(true)
+    expect(log.slots.some(({ buffer }) => buffer === read?.record.buffer)).toBe(true)
   })
 })
 
@@ -102,8 +101,8 @@ describe('what subscriptions hold together is bounded', () => {
     const stalled = node.store.subscribe({})[Symbol.asyncIterator]()
     const positions: number[] = []
     const next = async (): Promise<boolean> => {
-      const { value } = (await stalled.next()) as IteratorYieldResult<{ kind: string; event?: { position: number } }>
-      if (value.event !== undefined) positions.push(value.event.position)
+      const { value } = (await stalled.next()) as IteratorYieldResult<SubscriptionMessage>
+      positions.push(...eventsOf([value]).map(({ position }) => position))
       return value.kind === 'caughtUp'
     }
     for (let at = 0; at < 3; at++) await next()
@@ -124,7 +123,7 @@ describe('what subscriptions hold together is bounded', () => {
     const positions: number[] = []
     const waiting = (async () => {
       for await (const message of node.store.subscribe({})) {
-        if (message.kind === 'event') positions.push(message.event.position)
+        positions.push(...eventsOf([message]).map(({ position }) => position))
         if (message.kind === 'caughtUp') break
       }
     })()

@@ -11,7 +11,7 @@ function said(node: TestNode, options: SubscribeOptions, kind: SubscriptionMessa
   return (async () => {
     const words: string[] = []
     for await (const message of node.store.subscribe(options)) {
-      const at = message.kind === 'event' ? message.event.position : message.position
+      const at = message.kind === 'events' ? (message.events.at(-1)?.position ?? 0) : message.position
       words.push(`${message.kind}:${at}`)
       if (message.kind === kind && at >= position) break
     }
@@ -28,12 +28,12 @@ describe('a subscription that resumes at a node which lags', () => {
   test.each([{}, { stream: 's' }])('%o: goes on after its position, and nothing is said below it', async (which) => {
     const node = await openNode({ limits: { checkpointIntervalMs: 1 } })
     await append(node, 's', 4)
-    const words = said(node, { ...which, afterPosition: 6 }, 'event', 8)
+    const words = said(node, { ...which, afterPosition: 6 }, 'events', 8)
     for (let at = 0; at < 4; at++) {
       await turns()
       await append(node, 's', 1)
     }
-    expect((await words).filter((word) => !word.startsWith('checkpoint'))).toEqual(['caughtUp:6', 'event:7', 'event:8'])
+    expect((await words).filter((word) => !word.startsWith('checkpoint'))).toEqual(['caughtUp:6', 'events:7', 'events:8'])
     expect((await words).map((word) => Number(word.split(':')[1])).every((position) => position >= 6)).toBe(true)
   })
 
@@ -48,10 +48,10 @@ describe('a subscription that resumes at a node which lags', () => {
 
   test('skips what it had when the node gets it in one go', async () => {
     const node = await openNode({ limits: { subscriptionPageEventsMax: 2 } })
-    const words = said(node, { stream: 's', afterPosition: 5 }, 'event', 7)
+    const words = said(node, { stream: 's', afterPosition: 5 }, 'events', 7)
     await turns()
     await node.store.append({ stream: 's', events: Array.from({ length: 7 }, () => event('x')), expected: 'any' })
-    expect((await words).filter((word) => word.startsWith('event'))).toEqual(['event:6', 'event:7'])
+    expect((await words).filter((word) => word.startsWith('events'))).toEqual(['events:6', 'events:7'])
   })
 
   test.each([
@@ -65,7 +65,7 @@ describe('a subscription that resumes at a node which lags', () => {
     const node = await openNode({ limits: { checkpointIntervalMs: 1 } })
     await append(node, 's', 3)
     const aborting = new AbortController()
-    const words = said(node, { ...options, signal: aborting.signal }, 'event', 0)
+    const words = said(node, { ...options, signal: aborting.signal }, 'events', 0)
     await turns()
     await append(node, 's', 2)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -76,13 +76,13 @@ describe('a subscription that resumes at a node which lags', () => {
   test('from a revision that is to come: caught up when the stream has come to it', async () => {
     const node = await openNode()
     await append(node, 's', 2)
-    const words = said(node, { stream: 's', from: 3 }, 'event', 0)
+    const words = said(node, { stream: 's', from: 3 }, 'events', 0)
     await turns()
     for (let at = 0; at < 2; at++) {
       await append(node, 's', 1)
       await turns()
     }
-    expect(await words).toEqual(['caughtUp:3', 'checkpoint:3', 'event:4'])
+    expect(await words).toEqual(['caughtUp:3', 'checkpoint:3', 'events:4'])
   })
 })
 
@@ -103,6 +103,6 @@ test('nothing is claimed that came while the stream was looked up', async () => 
     if (looks === 2) await append(node, 's', 1)
     return state
   }
-  const words = await said(node, { stream: 's' }, 'event', 6)
-  expect(words).toEqual(['event:1', 'caughtUp:5', 'checkpoint:5', 'event:6'])
+  const words = await said(node, { stream: 's' }, 'events', 6)
+  expect(words).toEqual(['events:1', 'caughtUp:5', 'checkpoint:5', 'events:6'])
 })

@@ -17,7 +17,7 @@ describe('a subscription', () => {
     expect((await messages.next()).value).toEqual({ kind: 'checkpoint', position: 0 })
     const next = messages.next()
     await append(node, 'a')
-    expect((await next).value).toMatchObject({ kind: 'event', event: { position: 1, stream: 'a' } })
+    expect((await next).value).toMatchObject({ kind: 'events', events: [{ position: 1, stream: 'a' }] })
     await messages.return?.()
   })
 
@@ -33,7 +33,7 @@ describe('a subscription', () => {
 
   test('to a stream delivers that stream only, inclusive, and waits for one that is not there yet', async () => {
     const node = await openNode()
-    const early = take(node.store.subscribe({ stream: 'b', from: 1 }), ({ kind }) => kind === 'event')
+    const early = take(node.store.subscribe({ stream: 'b', from: 1 }), ({ kind }) => kind === 'events')
     await append(node, 'a', 3)
     await append(node, 'b', 2)
     expect(positionsOf(await early)).toEqual([5])
@@ -146,10 +146,10 @@ describe('a subscription', () => {
     const counts = new Map<number, number>()
     const all = Array.from({ length: 1000 }, async (_, at) => {
       for await (const message of node.store.subscribe({ stream: `s${at}`, signal: aborting.signal }))
-        counts.set(at, (counts.get(at) ?? 0) + (message.kind === 'event' ? 1 : 0))
+        counts.set(at, (counts.get(at) ?? 0) + (message.kind === 'events' ? message.events.length : 0))
     })
     await append(node, 's7', 3)
-    const last = take(node.store.subscribe({ stream: 's8' }), ({ kind }) => kind === 'event')
+    const last = take(node.store.subscribe({ stream: 's8' }), ({ kind }) => kind === 'events')
     await append(node, 's8', 1)
     await last
     aborting.abort()

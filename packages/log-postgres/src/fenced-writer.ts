@@ -15,7 +15,7 @@
  * Visible means durable: Postgres shows a commit after its WAL is flushed, and flushes what it recovered before it opens.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StoreError, type StoreOperation } from '@synod/log'
+import { StoreError, type StoreCommit, type StoreOperation } from '@synod/log'
 import { mergeOperations, operationBytes } from './operation-merge.ts'
 import { isPassing, storeErrorOf } from './postgres-failure.ts'
 import type { CheckedOptions } from './postgres-log-store-options.ts'
@@ -37,6 +37,7 @@ export interface WriterOptions {
   readonly connection: WriteConnection
   /** Told once, before any write is rejected. */
   readonly onDeath: (error: StoreError) => void
+  readonly onCommit: (commit: StoreCommit) => void
 }
 
 export class FencedWriter {
@@ -45,6 +46,8 @@ export class FencedWriter {
   #sequence: number
   #waiting: WaitingWrite[] = []
   #outstandingBytes = 0
+  /** When the transaction under way began; undefined while there is none. */
+  #begun: number | undefined
   #running: Promise<void> | undefined
   #dead: StoreError | undefined
   readonly #counters = {
@@ -85,7 +88,14 @@ export class FencedWriter {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, outstanding_bytes: this.#outstandingBytes, write_sequence: this.#sequence }
+    const { outstandingBytesMax } = this.#options.settings
+    return {
+      ...this.#counters,
+      commit_under_way_ms: this.#begun === undefined ? 0 : performance.now() - this.#begun,
+      outstanding_bytes: this.#outstandingBytes,
+      outstanding_bytes_max: outstandingBytesMax,
+      write_sequence: this.#sequence,
+    }
   }
 
   /** Resolves when every write has its answer. */
@@ -131,12 +141,17 @@ export class FencedWriter {
   async #commit(group: readonly WaitingWrite[]): Promise<void> {
     const merged = mergeOperations(group.flatMap((write) => write.operations))
     const statement = writeStatement(this.#options.settings.schema, this.#options.boot, this.#sequence + 1, merged)
+    const begun = performance.now()
+    this.#begun = begun
     if (!(await this.#tryAtOnce(statement))) await this.#settle(statement)
+    this.#begun = undefined
     this.#sequence++
+    const bytes = group.reduce((sum, write) => sum + write.bytes, 0)
     this.#counters.transactions++
     this.#counters.writes += group.length
     this.#counters.rows_written += merged.slots.length + merged.meta.length
-    for (const write of group) this.#counters.bytes_written += write.bytes
+    this.#counters.bytes_written += bytes
+    this.#options.onCommit({ milliseconds: performance.now() - begun, writes: group.length, bytes })
   }
 
   /** The ordinary way: one statement. False when it is not known to be durable. */

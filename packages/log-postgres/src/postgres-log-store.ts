@@ -13,6 +13,7 @@ import {
   type Index,
   type LogStore,
   type LogStoreFactory,
+  type LogStoreOptions,
   type Recovered,
   type Slice,
   type StoredSlot,
@@ -31,18 +32,19 @@ import { connectForWriting } from './write-connection.ts'
 const storageBytesAgeMs = 10_000
 
 /** Throws a StoreError `invalid_options`; touches nothing until `found` or `open`. */
-export function postgresLogStore(options: PostgresLogStoreOptions, warn: (message: string) => void = () => {}): LogStore {
+export function postgresLogStore(options: PostgresLogStoreOptions, warn?: LogStoreOptions['warn']): LogStore {
   return new PostgresLogStore(checkOptions(options), warn)
 }
 
 export const store: LogStoreFactory = {
   name: '@synod/log-postgres',
-  create: ({ options, warn = () => {} }) => new PostgresLogStore(checkOptions(options), warn),
+  create: ({ options, warn, onCommit }) => new PostgresLogStore(checkOptions(options), warn, onCommit),
 }
 
 class PostgresLogStore implements LogStore {
   readonly #settings: CheckedOptions
-  readonly #warn: (message: string) => void
+  readonly #warn: NonNullable<LogStoreOptions['warn']>
+  readonly #onCommit: NonNullable<LogStoreOptions['onCommit']>
   readonly #reader: SlotReader
   /** All but the hot path. On the reader's connections. */
   readonly #db: Kysely<Schema>
@@ -53,9 +55,10 @@ class PostgresLogStore implements LogStore {
   #closing: Promise<void> | undefined
   #storage = { bytes: 0, askedAt: -Infinity }
 
-  constructor(settings: CheckedOptions, warn: (message: string) => void) {
+  constructor(settings: CheckedOptions, warn: LogStoreOptions['warn'] = () => {}, onCommit: LogStoreOptions['onCommit'] = () => {}) {
     this.#settings = settings
     this.#warn = warn
+    this.#onCommit = onCommit
     this.#reader = new SlotReader(settings)
     this.#db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#reader.pool }) })
   }
@@ -132,6 +135,7 @@ class PostgresLogStore implements LogStore {
         boot: recovered.boot,
         sequence,
         connection,
+        onCommit: this.#onCommit,
         onDeath: (error) => {
           this.#dead = error
         },

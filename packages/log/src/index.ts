@@ -11,6 +11,7 @@ export {
   type Recovered,
   type RecoveredEpoch,
   type Slice,
+  type StoreCommit,
   type StoredSlot,
   type StoreOperation,
 } from './log-store.ts'

@@ -62,6 +62,18 @@ export interface LogStoreOptions {
   readonly options?: unknown
   /** Told what an operator should know and what is no reason to refuse. Default: nobody is told. */
   readonly warn?: (message: string) => void
+  /** Told after every transaction that is durable now: how long that took, and what it held. Default: nobody. */
+  readonly onCommit?: (commit: StoreCommit) => void
+}
+
+/** What one transaction of a store cost. */
+export interface StoreCommit {
+  /** From handing it to the database until it was durable. */
+  readonly milliseconds: number
+  /** Calls of `write` that it made durable. */
+  readonly writes: number
+  /** Of entries, headers and values. */
+  readonly bytes: number
 }
 
 /** A log-store package exports one of these under the name `store`, so that a config file can name the package. */

@@ -9,7 +9,7 @@ import { encodeEntry, envelopeBytes } from './entry-codec.ts'
 import type { Envelope } from './envelope.ts'
 import type { Loglet } from './loglet.ts'
 import type { Outcome } from './ordered-log.ts'
-import type { VirtualLogLimits } from './virtual-log-options.ts'
+import type { VirtualLogLimits, VirtualLogOptions } from './virtual-log-options.ts'
 
 interface Proposal<O> {
   readonly key: string
@@ -27,6 +27,7 @@ export class Proposals<O> {
   readonly #limits: VirtualLogLimits
   readonly #scheduler: Scheduler
   readonly #loglet: Loglet
+  readonly #onBatch: NonNullable<VirtualLogOptions<O>['onBatch']>
   /** Several callers may propose the same identity at once: a client that tries again before the first try ended. */
   readonly #waiting = new Map<string, Proposal<O>[]>()
   #queue: Proposal<O>[] = []
@@ -38,10 +39,11 @@ export class Proposals<O> {
   #closed = false
   readonly #counters = { proposed: 0, batches: 0, offeredAgain: 0, busy: 0 }
 
-  constructor(limits: VirtualLogLimits, scheduler: Scheduler, loglet: Loglet) {
+  constructor(limits: VirtualLogLimits, scheduler: Scheduler, loglet: Loglet, onBatch: VirtualLogOptions<O>['onBatch'] = () => {}) {
     this.#limits = limits
     this.#scheduler = scheduler
     this.#loglet = loglet
+    this.#onBatch = onBatch
   }
 
   propose(command: Envelope, signal: AbortSignal | undefined): Promise<Outcome<O>> {
@@ -95,7 +97,9 @@ export class Proposals<O> {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, open: this.#open, queued: this.#queue.length, offers: this.#offers }
+    const { pendingCommandsMax, pendingBytesMax, offersMax } = this.#limits
+    const now = { open: this.#open, openBytes: this.#openBytes, queued: this.#queue.length, offers: this.#offers }
+    return { ...this.#counters, ...now, pendingCommandsMax, pendingBytesMax, offersMax }
   }
 
   #scheduleTurn(): void {
@@ -112,7 +116,9 @@ export class Proposals<O> {
     if (batch.length === 0) return
     this.#offers++
     this.#counters.batches++
-    const offered = this.#loglet.offer(encodeEntry({ kind: 'commands', commands: batch.map(({ command }) => command) }))
+    const entry = encodeEntry({ kind: 'commands', commands: batch.map(({ command }) => command) })
+    this.#onBatch({ commands: batch.length, bytes: entry.length })
+    const offered = this.#loglet.offer(entry)
     const wasSent = batch.map(({ sent }) => sent)
     for (const proposal of batch) proposal.sent = true
     const onSettled = (as: 'offered' | 'refused' | 'abandoned'): void => {

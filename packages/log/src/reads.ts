@@ -48,7 +48,7 @@ export class Reads {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return this.#counters
+    return { ...this.#counters, readsWaiting: this.#waiting, readsMax: this.#readsMax }
   }
 
   #begin(wait: (run: () => void) => void): void {

@@ -44,6 +44,8 @@ export interface VirtualLogOptions<O> {
   readonly limits?: Partial<VirtualLogLimits>
   /** The node takes no part when the store belongs to another one. */
   readonly cluster?: string
+  /** Told of every entry that this node offers: its commands, and the bytes of the entry. Default: nobody. */
+  readonly onBatch?: (batch: { readonly commands: number; readonly bytes: number }) => void
   /** A broken invariant or a dead store. The log has stopped by itself; the process should end. Called at most once. */
   readonly onFailure: (error: Error) => void
 }

@@ -130,7 +130,7 @@ class VirtualLog<O> implements OrderedLog<O> {
       onFailure: fail,
     })
     this.capabilities = factory.capabilities
-    this.#proposals = new Proposals(limits, options.scheduler, this.#loglet)
+    this.#proposals = new Proposals(limits, options.scheduler, this.#loglet, options.onBatch)
     this.#reads = new Reads(
       options.scheduler,
       () => this.#loglet.barrier(),

@@ -4,8 +4,7 @@
  *
  * Everything follows from (mode, seed): the same pair gives the same run, turn by turn, which the trace's hash shows.
  */
-import type { ProtocolDefinition } from '@synod/consensus'
-import type { PaxosMessage } from '@synod/consensus-paxos'
+import { majority } from '@synod/consensus/quorums'
 import type { Configuration, Genesis } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import { Agreement } from './checkers/agreement.ts'
@@ -14,6 +13,8 @@ import type { Violation } from './checkers/violation.ts'
 import { checkRun } from './check-run.ts'
 import { heal } from './liveness.ts'
 import type { Run } from './run.ts'
+import { replay, SpecificationError, type Replayed } from './specification/replay.ts'
+import { TraceRecorder } from './specification/trace-recorder.ts'
 import { Client } from './workload/client.ts'
 import { Subscriber } from './workload/subscriber.ts'
 import { Dice } from './world/dice.ts'
@@ -31,10 +32,8 @@ export interface SeedOptions {
   readonly seed: number
   /** Keep the lines of the trace, not only its hash. Default: not. */
   readonly isTraced?: boolean
-  /** Faults of the product to plant, by name. Default: none. */
-  readonly faultsPlanted?: ReadonlySet<string>
-  /** Stands around every core. Default: nothing. */
-  readonly watch?: (definition: ProtocolDefinition<PaxosMessage>) => ProtocolDefinition<PaxosMessage>
+  /** Writes down what the cores do, to be replayed through the specification in the end. Default: one of its own. */
+  readonly recorder?: TraceRecorder
 }
 
 export interface SeedResult {
@@ -50,6 +49,8 @@ export interface SeedResult {
   readonly operations: number
   /** Faults injected and what clients did, by name. */
   readonly counts: Readonly<Record<string, number>>
+  /** What the specification made of it, with more than one node; undefined where it refused a step. */
+  readonly replayed?: Replayed
   readonly traceHash: string
   readonly trace: readonly TraceLine[]
   readonly plan: SeedPlan
@@ -82,11 +83,13 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     for (const node of run.nodes) node.life?.die()
     process.off('unhandledRejection', onRejection)
   }
+  const replayed = compare(run)
   return {
     mode: options.mode,
     seed: options.seed,
     violations,
     simulatedMs: world.now,
+    ...(replayed === undefined ? {} : { replayed }),
     ...(convergedMs === undefined ? {} : { convergedMs }),
     turns: world.turns,
     slots: run.agreement.slots,
@@ -95,6 +98,21 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     traceHash: run.trace.hash,
     trace: run.trace.lines,
     plan,
+  }
+}
+
+/** A step of the cores that the specification does not allow is a violation. A node alone sends nobody what it proposes: it is not compared. */
+function compare({ recorder, nodes, onViolation, tally }: Run): Replayed | undefined {
+  if (nodes.length === 1) return undefined
+  try {
+    const replayed = replay(recorder.trace, majority(nodes.map(({ id }) => id)))
+    tally.add('specification events', replayed.events)
+    tally.add('specification steps', replayed.steps)
+    return replayed
+  } catch (error) {
+    if (!(error instanceof SpecificationError)) throw error
+    onViolation({ kind: 'specification', message: error.message })
+    return undefined
   }
 }
 
@@ -115,8 +133,7 @@ function begin(options: SeedOptions): Run {
     trace,
     tally,
     agreement: new Agreement(),
-    faultsPlanted: options.faultsPlanted ?? new Set(),
-    watch: options.watch ?? ((definition) => definition),
+    recorder: options.recorder ?? new TraceRecorder(),
     genesisOf: (node) => genesisOf(node, configuration),
     onViolation: (violation) => {
       trace.add(world.now, 'world', 'violation', violation.kind)

@@ -1,7 +1,9 @@
 /** Everything a TCP transport counts; the names become metric labels, so they are the contract of this file. */
 export type Counters = ReturnType<typeof countersFromZero>
+export type PeerCounters = ReturnType<typeof peerCountersFromZero>
 
-export function countersFromZero() {
+/** Of one peer. A node's own counters have their sums. */
+export function peerCountersFromZero() {
   return {
     framesSent: 0,
     framesReceived: 0,
@@ -13,6 +15,18 @@ export function countersFromZero() {
     droppedQueueFull: 0,
     /** The peer takes only smaller frames: its `frameBytesMax` differs. */
     droppedTooLargeForPeer: 0,
+  }
+}
+
+export function addUp(all: Iterable<PeerCounters>): PeerCounters {
+  const sum = peerCountersFromZero()
+  for (const one of all) for (const name of Object.keys(sum) as (keyof PeerCounters)[]) sum[name] += one[name]
+  return sum
+}
+
+/** Of no peer in particular. */
+export function countersFromZero() {
+  return {
     /** The frame arrived before there was a listener. */
     droppedNoListener: 0,
     /** Connections to peers that were greeted and welcomed. */

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net'
 import { MalformedError, type Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
-import type { Counters } from './counters.ts'
+import type { Counters, PeerCounters } from './counters.ts'
 import { FrameParser } from './frame-parser.ts'
 import { decodeHello, encodeAnswer, type Answer, type Hello } from './greeting.ts'
 import { signOfLife } from './outgoing-link.ts'
@@ -23,6 +23,7 @@ export interface IncomingConnectionOptions {
   readonly isPeer: (node: NodeId) => boolean
   readonly options: TcpOptions
   readonly counters: Counters
+  readonly countersOf: (peer: NodeId) => PeerCounters | undefined
   readonly warn: (message: string) => void
   /** It said who it is, and is welcome. */
   readonly onWelcome: (from: NodeId, connection: IncomingConnection) => void
@@ -37,6 +38,7 @@ export class IncomingConnection {
   readonly #late: NodeJS.Timeout
   #greeting: Bytes | undefined = new Uint8Array(0)
   #from: NodeId | undefined
+  #peerCounters: PeerCounters | undefined
   #parser: FrameParser | undefined
   #ticksSilentMax = Number.POSITIVE_INFINITY
   #ticksSilent = 0
@@ -83,7 +85,7 @@ export class IncomingConnection {
     try {
       const frames = this.#greeting === undefined ? chunk : this.#onGreeting(Buffer.concat([this.#greeting, chunk]))
       if (frames === undefined || this.#parser === undefined) return
-      counters.bytesReceived += frames.length
+      if (this.#peerCounters !== undefined) this.#peerCounters.bytesReceived += frames.length
       this.#parser.push(frames)
       this.#sign()
     } catch (error) {
@@ -112,6 +114,7 @@ export class IncomingConnection {
     this.#socket.write(answer)
     const { from, pingMs } = greeted.greeting
     this.#from = from
+    this.#peerCounters = this.#with.countersOf(from)
     this.#ticksSilentMax = Math.ceil((pingsMissedMax * Math.min(pingMs, pingMsMax)) / options.pingMs) + 1
     this.#parser = new FrameParser(options.frameBytesMax, {
       onFrame: (frame) => this.#with.onFrame(from, frame),

@@ -8,7 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Bytes } from '@synod/codec'
 import { TransportError, type NodeId } from '@synod/transport'
 import type { Address } from './address.ts'
-import type { Counters } from './counters.ts'
+import type { Counters, PeerCounters } from './counters.ts'
 import { IncomingConnection } from './incoming-connection.ts'
 import { keepAliveMs } from './outgoing-link.ts'
 import type { TcpOptions } from './tcp-options.ts'
@@ -21,6 +21,7 @@ export interface IncomingOptions {
   readonly isPeer: (node: NodeId) => boolean
   readonly options: TcpOptions
   readonly counters: Counters
+  readonly countersOf: (peer: NodeId) => PeerCounters | undefined
   readonly warn: (message: string) => void
   readonly onLink: (from: NodeId) => void
   readonly onFrame: (from: NodeId, frame: Bytes) => boolean

@@ -12,7 +12,7 @@ import { connect, type Socket } from 'node:net'
 import { MalformedError, type Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 import type { Address } from './address.ts'
-import type { Counters } from './counters.ts'
+import type { Counters, PeerCounters } from './counters.ts'
 import { FrameBatch } from './frame-batch.ts'
 import { decodeAnswer, encodeHello, greetingBytesMax, type Answer } from './greeting.ts'
 import type { TcpOptions } from './tcp-options.ts'
@@ -31,7 +31,9 @@ export interface OutgoingLinkOptions {
   readonly address: Address
   readonly options: TcpOptions
   readonly counters: Counters
+  readonly peerCounters: PeerCounters
   readonly warn: (message: string) => void
+  readonly onState: (state: 'up' | 'down') => void
 }
 
 export class OutgoingLink {
@@ -54,7 +56,7 @@ export class OutgoingLink {
 
   /** Takes a frame or drops it, counted. True when it is the first since the last `flush`. */
   send(frame: Bytes): boolean {
-    const { counters, options } = this.#with
+    const { peerCounters: counters, options } = this.#with
     if (!this.#up) {
       counters.droppedUnreachable++
       return false
@@ -73,11 +75,20 @@ export class OutgoingLink {
     return this.#batch.frames === 1
   }
 
+  get isUp(): boolean {
+    return this.#up
+  }
+
+  /** What waits for the peer, in bytes. */
+  get queueBytes(): number {
+    return (this.#socket?.writableLength ?? 0) + this.#batch.bytes
+  }
+
   /** Writes what was sent since the last time, in one call of the system where it goes in whole. */
   flush(): void {
     if (!this.#up) return
     const socket = this.#socket!
-    this.#with.counters.bytesSent += this.#batch.bytes
+    this.#with.peerCounters.bytesSent += this.#batch.bytes
     const parts = this.#batch.take()
     if (parts.length > 1) socket.cork()
     for (const part of parts) socket.write(part)
@@ -141,8 +152,9 @@ export class OutgoingLink {
   }
 
   #onLost(): void {
-    this.#with.counters.droppedUnreachable += this.#batch.frames
+    this.#with.peerCounters.droppedUnreachable += this.#batch.frames
     this.#batch = new FrameBatch()
+    if (this.#up) this.#with.onState('down')
     this.#up = false
     this.#socket = undefined
     if (this.#closed) return
@@ -185,6 +197,7 @@ export class OutgoingLink {
       this.#probesMissed = 0
       this.#peerFrameBytesMax = answer.frameBytesMax
       this.#with.counters.linksOpened++
+      this.#with.onState('up')
       if (answer.frameBytesMax < options.frameBytesMax)
         this.#say(`takes frames of ${answer.frameBytesMax} bytes only: set frameBytesMax alike on all nodes`)
       return true

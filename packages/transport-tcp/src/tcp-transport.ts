@@ -11,7 +11,7 @@
 import type { Bytes } from '@synod/codec'
 import { TransportError, type NodeId, type Transport, type TransportFactory, type TransportOptions } from '@synod/transport'
 import { checkNodeId, parseAddress, type Address } from './address.ts'
-import { countersFromZero } from './counters.ts'
+import { addUp, countersFromZero, peerCountersFromZero, type PeerCounters } from './counters.ts'
 import { Incoming } from './incoming.ts'
 import { OutgoingLink } from './outgoing-link.ts'
 import { SeldomWarning } from './seldom-warning.ts'
@@ -27,6 +27,7 @@ class TcpTransport implements Transport {
   readonly #self: NodeId
   readonly #options: TcpOptions
   readonly #counters = countersFromZero()
+  readonly #peerCounters = new Map<NodeId, PeerCounters>()
   readonly #links = new Map<NodeId, OutgoingLink>()
   #incoming: Incoming | undefined
   #ticker: NodeJS.Timeout | undefined
@@ -34,12 +35,12 @@ class TcpTransport implements Transport {
   #unflushed: OutgoingLink[] = []
   #closed: Promise<void> | undefined
 
-  static async open({ self, addresses, options: given, warn }: TransportOptions): Promise<TcpTransport> {
+  static async open({ self, addresses, options: given, warn, onLink }: TransportOptions): Promise<TcpTransport> {
     const options = parseTcpOptions(given)
     const places = new Map([...addresses].map(([node, text]) => [checkNodeId(node), parseAddress(node, text)]))
     const seldom = new SeldomWarning(warn ?? (() => {}))
     const opened = new TcpTransport(self, options)
-    await opened.#start(places, (message) => seldom.say(message))
+    await opened.#start(places, (message) => seldom.say(message), onLink ?? (() => {}))
     return opened
   }
 
@@ -49,20 +50,29 @@ class TcpTransport implements Transport {
   }
 
   /** Listens first: a node that cannot be reached dials nobody. */
-  async #start(places: ReadonlyMap<NodeId, Address>, warn: (message: string) => void): Promise<void> {
+  async #start(
+    places: ReadonlyMap<NodeId, Address>,
+    warn: (message: string) => void,
+    onLink: NonNullable<TransportOptions['onLink']>,
+  ): Promise<void> {
     const self = this.#self
     const address = places.get(self)
     if (address === undefined)
       throw new TransportError('invalid_options', `${self} is not among the addresses: add it, or correct the node's id`)
     const common = { self, options: this.#options, counters: this.#counters, warn }
+    for (const peer of places.keys()) if (peer !== self) this.#peerCounters.set(peer, peerCountersFromZero())
     this.#incoming = await Incoming.listen({
       ...common,
       address,
       isPeer: (node) => node !== self && places.has(node),
+      countersOf: (node) => this.#peerCounters.get(node),
       onLink: (from) => this.#links.get(from)?.hurry(),
       onFrame: (from, frame) => this.#onFrame(from, frame),
     })
-    for (const [peer, place] of places) if (peer !== self) this.#links.set(peer, new OutgoingLink({ ...common, peer, address: place }))
+    for (const [peer, peerCounters] of this.#peerCounters) {
+      const onState = (state: 'up' | 'down'): void => onLink(peer, state)
+      this.#links.set(peer, new OutgoingLink({ ...common, peer, peerCounters, address: places.get(peer)!, onState }))
+    }
     this.#ticker = setInterval(() => this.#tick(), this.#options.pingMs)
   }
 
@@ -84,7 +94,17 @@ class TcpTransport implements Transport {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters }
+    return { ...this.#counters, ...addUp(this.#peerCounters.values()) }
+  }
+
+  peerCounters(): ReadonlyMap<NodeId, Readonly<Record<string, number>>> {
+    const { queueBytesMax } = this.#options
+    return new Map(
+      [...this.#links].map(([peer, link]) => {
+        const now = { linked: link.isUp ? 1 : 0, queueBytes: link.queueBytes, queueBytesMax }
+        return [peer, { ...this.#peerCounters.get(peer), ...now }]
+      }),
+    )
   }
 
   close(): Promise<void> {
@@ -115,7 +135,8 @@ class TcpTransport implements Transport {
       this.#counters.droppedNoListener++
       return true
     }
-    this.#counters.framesReceived++
+    const counters = this.#peerCounters.get(from)
+    if (counters !== undefined) counters.framesReceived++
     this.#listener(from, frame)
     return this.#closed === undefined
   }

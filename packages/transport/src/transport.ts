@@ -7,7 +7,7 @@ import type { Bytes } from '@synod/codec'
 import type { NodeId } from './node-id.ts'
 
 export interface Transport {
-  /** The largest frame `send` takes, in bytes. The layer above splits what is larger. */
+  /** The largest frame `send` takes, in bytes. The layer above splits what is larger. It may change between turns: a server behind it has a limit of its own. */
   readonly frameBytesMax: number
   /**
    * Hands a frame over, without waiting. The bytes must not change afterwards. A frame to an unreachable node, or one
@@ -23,6 +23,11 @@ export interface Transport {
    * grow; names become metric labels.
    */
   counters(): Readonly<Record<string, number>>
+  /**
+   * What of it belongs to one peer, by peer: the same names (`framesSent`, `bytesSent`, `framesReceived`, `dropped…`), and of now
+   * `linked` (1 when the peer can be reached, as far as is known, else 0), `queueBytes` and `queueBytesMax`. Absent: it cannot tell.
+   */
+  peerCounters?(): ReadonlyMap<NodeId, Readonly<Record<string, number>>>
   /** Resolves when sockets and timers are gone. Idempotent; `send` afterwards does nothing. */
   close(): Promise<void>
 }
@@ -35,6 +40,8 @@ export interface TransportOptions {
   readonly options?: unknown
   /** Told, in words for an operator, of what only an operator can put right (a wrong address), seldom. Default: nobody. */
   readonly warn?: (message: string) => void
+  /** Told when a peer can be reached, and when it no longer can; never twice the same. A transport without links never calls it. Default: nobody. */
+  readonly onLink?: (peer: NodeId, state: 'up' | 'down') => void
 }
 
 /** A transport package exports one of these under the name `transport`. */

@@ -1,127 +1,105 @@
 /**
- * One run: every store is started once, all at the beginning, and the rounds alternate between them, so that what else happens on
- * the machine meets all of them alike. A store that is not measured just now idles. The figure of a store under a load is the
- * median of its rounds.
+ * One run: every store is started once, all at the beginning, and the rounds of a work alternate between them, so that what else
+ * happens on the machine meets all of them alike. A store that is not measured just now idles. A figure is the median of its rounds.
  */
 import { ServerError } from '@synod/servers'
-import { eventBody, eventBytes } from './event-body.ts'
-import { jetstreamTarget } from './jetstream-target.ts'
+import { appendWork, type AppendFigures } from './append-work.ts'
+import { BenchError } from './bench-error.ts'
+import type { BenchPlan, Work, WorkOptions } from './bench-plan.ts'
+import { compare, type Comparison } from './compare.ts'
+import { eventBytes } from './event-body.ts'
+import { liveWork, type LiveFigures } from './live-work.ts'
 import { describeMachine, type Machine } from './machine.ts'
-import { medianOf } from './median-of.ts'
-import { runRound, type Round } from './run-round.ts'
-import { synodTarget } from './synod-target.ts'
-import type { Target } from './target.ts'
-
-export interface BenchPlan {
-  readonly rounds: number
-  readonly roundMilliseconds: number
-  /** Before the first round of a store under a load; not counted. */
-  readonly warmUpMilliseconds: number
-  /** Appends in flight, one load each. */
-  readonly loads: readonly number[]
-}
-
-export interface Figures {
-  readonly store: string
-  readonly durable: string
-  readonly client: string
-  readonly inFlight: number
-  readonly median: Pick<Round, 'appendsPerSecond' | 'p50Milliseconds' | 'p99Milliseconds' | 'generatorCores'>
-  readonly rounds: readonly Round[]
-}
+import { memoryWork, type MemoryFigures } from './memory-work.ts'
+import { processorSeconds } from './processor-time.ts'
+import { replayWork, type ReplayFigures } from './replay-work.ts'
+import { stores } from './stores.ts'
+import type { RunningStore, StoreKey, Target } from './target.ts'
 
 export interface BenchResult {
-  readonly version: 1
+  readonly version: 2
   readonly startedAt: string
   readonly machine: Machine
   readonly plan: BenchPlan
   readonly eventBytes: number
+  /** Processor time of all stores together while none is under load, as cores: what those that wait take from the one at work. */
+  readonly idleCores?: number
   /** A load after the other; within it Synod first. */
-  readonly figures: readonly Figures[]
-  /** Synod's median divided by that of another store. */
-  readonly ratios: readonly {
-    readonly store: string
-    readonly inFlight: number
-    readonly appendsPerSecond: number
-    readonly p50: number
-    readonly p99: number
-  }[]
+  readonly append: readonly AppendFigures[]
+  readonly replay: readonly ReplayFigures[]
+  readonly live: readonly LiveFigures[]
+  readonly memory: readonly MemoryFigures[]
+  readonly comparisons: readonly Comparison[]
   /** Stores that are not here, and why. */
-  readonly missing: readonly { readonly store: string; readonly why: string }[]
+  readonly missing: readonly Missing[]
 }
 
-export interface BenchOptions {
-  readonly plan: BenchPlan
-  /** Progress, for people. */
-  readonly report: (message: string) => void
-  readonly signal: AbortSignal
+export interface Missing {
+  readonly store: string
+  readonly why: string
 }
+
+export interface BenchOptions extends WorkOptions {
+  readonly stores: readonly StoreKey[]
+  readonly works: readonly Work[]
+}
+
+const idleMilliseconds = 1_000
 
 /** Starts the stores, measures, and leaves nothing behind. @throws BenchError, ServerError, or the signal's reason */
-export async function bench({ plan, report, signal }: BenchOptions): Promise<BenchResult> {
+export async function bench(options: BenchOptions): Promise<BenchResult> {
   const startedAt = new Date().toISOString()
   const machine = describeMachine()
-  const missing: { store: string; why: string }[] = []
-  const data = eventBody()
-  const targets: Target[] = []
+  const running: RunningStore[] = []
+  const missing: Missing[] = []
   try {
-    report('starting Synod: three nodes with a Postgres each')
-    targets.push(await synodTarget(data, signal))
-    try {
-      report('starting three nats-servers')
-      targets.push(await jetstreamTarget(data, signal))
-    } catch (error) {
-      if (!(error instanceof ServerError) || error.code !== 'nats_not_found') throw error
-      report(error.message)
-      missing.push({ store: 'JetStream R3', why: error.message })
-    }
-    const figures: Figures[] = []
-    for (const inFlight of plan.loads) figures.push(...(await runLoad(targets, inFlight, { plan, report, signal })))
-    return { version: 1, startedAt, machine, plan, eventBytes, figures, ratios: ratiosOf(figures), missing }
+    await startStores(options, running, missing)
+    const targets = running.flatMap((store) => store.targets).filter(({ key }) => options.stores.includes(key))
+    if (targets.length === 0) throw new BenchError(`nothing to measure: ${missing.map(({ why }) => why).join('; ')}`)
+    const idleCores = await measureIdle(targets)
+    const { works } = options
+    const append = works.includes('append') ? await appendWork(targets, options) : []
+    const replay = works.includes('replay') ? await replayWork(targets, options) : []
+    const live = works.includes('live') ? await liveWork(targets, options) : []
+    const memory = works.includes('memory') ? await memoryWork(targets, options) : []
+    const figures = { append, replay, live, memory }
+    if (Object.values(figures).every((one) => one.length === 0))
+      throw new BenchError(`${options.stores.join(', ')}: nothing to measure for ${works.join(', ')}`)
+    const idle = idleCores === undefined ? {} : { idleCores }
+    return { version: 2, startedAt, machine, plan: options.plan, eventBytes, ...idle, ...figures, comparisons: compare(figures), missing }
+  } catch (error) {
+    options.signal.throwIfAborted() // its reason says more than what it broke
+    throw error
   } finally {
-    report('stopping')
-    await Promise.all(targets.map((target) => target.close()))
+    options.report('stopping')
+    await Promise.all(running.map((store) => store.close()))
   }
 }
 
-async function runLoad(targets: readonly Target[], inFlight: number, { plan, report, signal }: BenchOptions): Promise<Figures[]> {
-  const measured = targets.map((target) => ({ target, rounds: [] as Round[] }))
-  for (const target of targets) await runRound(target, { inFlight, milliseconds: plan.warmUpMilliseconds, signal })
-  for (let round = 1; round <= plan.rounds; round++) {
-    for (const { target, rounds } of measured) {
-      const one = await runRound(target, { inFlight, milliseconds: plan.roundMilliseconds, signal })
-      rounds.push(one)
-      report(`${inFlight} in flight, round ${round} of ${plan.rounds}: ${target.name} ${Math.round(one.appendsPerSecond)} appends/s`)
+/** All at once; they stand in the order of the table. */
+async function startStores({ stores: wanted, report, signal }: BenchOptions, running: RunningStore[], missing: Missing[]): Promise<void> {
+  const starting = stores.filter(({ keys }) => keys.some((key) => wanted.includes(key)))
+  for (const { name } of starting) report(`starting ${name}`)
+  const outcomes = await Promise.allSettled(starting.map((store) => store.start(signal)))
+  const failures: unknown[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    const name = starting[index]?.name ?? ''
+    if (outcome.status === 'fulfilled') {
+      running.push(outcome.value)
+    } else if (outcome.reason instanceof ServerError && ['nats_not_found', 'etcd_not_found'].includes(outcome.reason.code)) {
+      report(`missing ${name}: ${outcome.reason.message}`)
+      missing.push({ store: name, why: outcome.reason.message })
+    } else {
+      failures.push(outcome.reason)
     }
   }
-  return measured.map(({ target: { name, durable, client }, rounds }) => ({
-    store: name,
-    durable,
-    client,
-    inFlight,
-    median: {
-      appendsPerSecond: medianOf(rounds.map((round) => round.appendsPerSecond)),
-      p50Milliseconds: medianOf(rounds.map((round) => round.p50Milliseconds)),
-      p99Milliseconds: medianOf(rounds.map((round) => round.p99Milliseconds)),
-      generatorCores: medianOf(rounds.map((round) => round.generatorCores)),
-    },
-    rounds,
-  }))
+  if (failures.length > 0) throw failures[0]
 }
 
-function ratiosOf(figures: readonly Figures[]): BenchResult['ratios'] {
-  const synod = new Map(figures.filter(({ store }) => store === 'Synod').map((own) => [own.inFlight, own.median]))
-  return figures.flatMap(({ store, inFlight, median }) => {
-    const own = synod.get(inFlight)
-    if (own === undefined || store === 'Synod') return []
-    return [
-      {
-        store,
-        inFlight,
-        appendsPerSecond: own.appendsPerSecond / median.appendsPerSecond,
-        p50: own.p50Milliseconds / median.p50Milliseconds,
-        p99: own.p99Milliseconds / median.p99Milliseconds,
-      },
-    ]
-  })
+async function measureIdle(targets: readonly Target[]): Promise<number | undefined> {
+  const pids = [...new Set(targets.flatMap((target) => target.pids))]
+  const [before, startedAt] = [processorSeconds(pids), performance.now()]
+  await new Promise((resolve) => setTimeout(resolve, idleMilliseconds))
+  const after = processorSeconds(pids)
+  return before === undefined || after === undefined ? undefined : ((after - before) / (performance.now() - startedAt)) * 1000
 }

@@ -1,5 +1,6 @@
 import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { processorSeconds } from './processor-time.ts'
 import type { Target } from './target.ts'
 
 export interface Round {
@@ -8,8 +9,10 @@ export interface Round {
   readonly p99Milliseconds: number
   readonly appends: number
   readonly failures: number
-  /** Processor time of this process, as cores: what the load itself costs. */
-  readonly generatorCores: number
+  /** Processor time of this process, as cores: what the load itself costs. Near 1, the load is the limit. */
+  readonly loadCores: number
+  /** Processor seconds of all the store's processes for 1,000 appends; absent where the system does not say. */
+  readonly storeSecondsPer1000?: number
   /** Why one of the failed appends failed. */
   readonly failure?: string
 }
@@ -29,7 +32,8 @@ export async function runRound(target: Target, { inFlight, milliseconds, signal 
   const failed: string[] = []
   let turn = 0
   let failures = 0
-  const cpuBefore = process.cpuUsage()
+  const storeBefore = processorSeconds(target.pids)
+  const loadBefore = process.cpuUsage()
   const startedAt = performance.now()
   const endsAt = startedAt + milliseconds
   const keepAppending = async (): Promise<void> => {
@@ -46,7 +50,8 @@ export async function runRound(target: Target, { inFlight, milliseconds, signal 
   }
   await Promise.all(Array.from({ length: inFlight }, keepAppending))
   const elapsed = performance.now() - startedAt
-  const cpu = process.cpuUsage(cpuBefore)
+  const load = process.cpuUsage(loadBefore)
+  const storeAfter = processorSeconds(target.pids)
   signal.throwIfAborted()
   const appends = microseconds.count
   const percentile = (share: number): number => (appends === 0 ? 0 : microseconds.percentile(share) / 1000)
@@ -56,7 +61,8 @@ export async function runRound(target: Target, { inFlight, milliseconds, signal 
     p99Milliseconds: percentile(99),
     appends,
     failures,
-    generatorCores: (cpu.user + cpu.system) / 1000 / elapsed,
+    loadCores: (load.user + load.system) / 1000 / elapsed,
+    ...(storeBefore !== undefined && storeAfter !== undefined && { storeSecondsPer1000: ((storeAfter - storeBefore) / appends) * 1000 }),
     ...(failed[0] !== undefined && { failure: failed[0] }),
   }
 }

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { benchReport, medianOf, runRound, type BenchResult, type Target } from '@synod/bench'
+import { medianOf, processorSeconds, runRound, type Target } from '@synod/bench'
 import { expect, it } from 'vitest'
 
 it('keeps as many appends under way as it was told, and counts all that were answered', async () => {
@@ -43,40 +45,25 @@ it('takes the middle of odd and even numbers of values', () => {
   expect(() => medianOf([])).toThrow(RangeError)
 })
 
-it('prints the machine, what is missing and what failed before the figures, with what is durable in every line', () => {
-  const round = {
-    appendsPerSecond: 1234.4,
-    p50Milliseconds: 1.5,
-    p99Milliseconds: 20,
-    appends: 10,
-    failures: 3,
-    generatorCores: 0.25,
-    failure: 'busy',
-  }
-  const figures = { durable: 'on two disks', client: 'by hand', inFlight: 256, median: round, rounds: [round] }
-  const result: BenchResult = {
-    version: 1,
-    startedAt: '2026-11-23T00:00:00.000Z',
-    machine: { cores: 2, processor: 'P', memoryBytes: 2 ** 31, system: 'linux 6', node: 'v26.10.0', syncMilliseconds: 0.5 },
-    plan: { rounds: 1, roundMilliseconds: 1000, warmUpMilliseconds: 0, loads: [256] },
-    eventBytes: 256,
-    figures: [
-      { ...figures, store: 'Synod' },
-      { ...figures, store: 'Other' },
-    ],
-    ratios: [{ store: 'Other', inFlight: 256, appendsPerSecond: 1, p50: 1, p99: 1 }],
-    missing: [{ store: 'Third', why: 'not installed' }],
-  }
-  const lines = benchReport(result).split('\n')
-  expect(lines[0]).toMatch(/^machine .*2 cores.*2\.0 GiB.*v26\.10\.0/)
-  expect(lines).toContainEqual(expect.stringMatching(/^missing +Third: not installed/))
-  expect(lines).toContainEqual(expect.stringMatching(/^FAILURES +Synod, 256 in flight: 3 appends failed.*busy/))
-  const stores = lines.filter((line) => /│ (Synod|Other) +│/.test(line))
-  expect(stores).toHaveLength(2)
-  for (const line of stores) expect(line).toMatch(/256 │.*1,234 │ +1\.50 │ +20\.00 │ +0\.25 │ on two disks/)
-  expect(lines.slice(-2)[0]).toContain('Synod ÷ Other')
+it('counts the processor time of the store, of its processes and those below them', { timeout: 60_000 }, async () => {
+  const burner = `const end = performance.now() + 400; while (performance.now() < end); console.log('done')`
+  // The one that works is a child of the one that is named.
+  const parent = spawn(
+    process.execPath,
+    ['-e', `require('child_process').spawn(process.execPath, ['-e', process.argv[1]], { stdio: 'inherit' })`, burner],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  )
+  const target = { ...targetOf(() => once(parent.stdout, 'data').then(() => undefined)), pids: [parent.pid ?? 0] }
+  const round = await runRound(target, { inFlight: 1, milliseconds: 1, signal: new AbortController().signal })
+  await once(parent, 'close')
+  expect(round.appends).toBe(1)
+  expect(processorSeconds([1])).toBeTypeOf('number')
+  expect(round.storeSecondsPer1000).toBeGreaterThan(300)
+  expect(round.storeSecondsPer1000).toBeLessThan(5_000)
 })
 
 function targetOf(append: (turn: number) => Promise<void>): Target {
-  return { name: 'none', durable: 'nothing', client: 'none', prepare: () => Promise.resolve(), append, close: () => Promise.resolve() }
+  return { key: 'etcd', name: 'none', durable: 'nothing', client: 'none', pids: [], prepare: () => Promise.resolve(), append }
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { randomUUID } from 'node:crypto'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { findNats } from './find-nats.ts'
 import { freePort } from './free-port.ts'
+import { natsNameAt } from './nats-greeting.ts'
 import { waitUntil } from './process-table.ts'
 import { ServerError } from './server-error.ts'
 import { watchdog } from './watchdog.ts'
@@ -14,7 +15,14 @@ export interface NatsOptions {
   readonly dataDir?: string
   /** Default: a free one. */
   readonly port?: number
+  /** In `--name`, so that servers of a cluster tell each other apart. Default: one that nobody else has. */
   readonly name?: string
+  /** The largest message it takes, in bytes. Default: the server's own, 1 MiB. */
+  readonly payloadBytesMax?: number
+  /** What a client must show; `subjects` are all that it may publish to and hear. Default: nothing, and all. */
+  readonly credentials?:
+    | { readonly user: string; readonly password: string; readonly subjects?: readonly string[] }
+    | { readonly token: string }
   /** JetStream, kept in the data folder. */
   readonly jetstream?: boolean
   /** Routes to the other servers of a cluster, as `nats://host:port` of their `port` here. */
@@ -30,11 +38,15 @@ export interface NatsServer extends AsyncDisposable {
   readonly pid: number
   readonly dataDir: string
   readonly logFile: string
+  /** Holds `pid` while the server runs. */
+  readonly pidFile: string
   readonly exited: Promise<void>
   stop(): Promise<void>
   /** SIGKILL; the data stays for a start with the same `dataDir`. */
   kill(): Promise<void>
 }
+
+const logBytesMax = 16 * 1024 * 1024
 
 /**
  * Starts a real nats-server on loopback; it ends soon after this process does, even when that was killed. Settles when it takes
@@ -46,18 +58,27 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const host = '127.0.0.1'
   const port = options.port ?? (await freePort())
   const monitorPort = await freePort()
+  const name = options.name ?? `synod-${randomUUID()}`
   const work = mkdtempSync(join(tmpdir(), 'synod-nats-'))
   const dataDir = resolve(options.dataDir ?? join(work, 'data'))
   mkdirSync(dataDir, { recursive: true })
-  const logFile = join(dataDir, 'nats.log')
+  const [logFile, pidFile, configFile] = ['nats.log', 'nats.pid', 'nats.conf'].map((file) => join(dataDir, file)) as [
+    string,
+    string,
+    string,
+  ]
+  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(logFile, `${logFile}.1`)
+  writeFileSync(configFile, natsConfig(options), { mode: 0o600 })
   const log = openSync(logFile, 'a')
-  const child = spawn(path, natsArguments(options, { host, port, monitorPort, dataDir }), { detached: true, stdio: ['ignore', log, log] })
+  const named = natsArguments(options, { host, port, monitorPort, name, dataDir, pidFile, configFile })
+  const child = spawn(path, named, { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   const failure: { error?: Error } = {}
   child.once('error', (error) => (failure.error = error))
   const isGone = (): boolean => failure.error !== undefined || child.exitCode !== null || child.signalCode !== null
   const exited = new Promise<void>((settle) => child.once('exit', () => settle()))
-  const isUp = (await waitUntil(async () => isGone() || (await greets(host, port)), 20_000)) && !isGone()
+  // By its name: when somebody else's server has the port, that one answers too, while this one is about to end.
+  const isUp = (await waitUntil(async () => isGone() || (await natsNameAt(host, port)) === name, 20_000)) && !isGone()
   const { pid } = child
   if (!isUp || pid === undefined) {
     child.kill('SIGKILL')
@@ -68,6 +89,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   child.unref()
   writeFileSync(join(work, 'pid'), `${pid}\n`)
   const guard = watchdog({ pid, pidFile: join(work, 'pid'), folder: work, signal: 'KILL' })
+  // Its number may go to a stranger now: the watchdog must not end that one.
+  void exited.then(() => rmSync(join(work, 'pid'), { force: true }))
   const end = async (name: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
     if (!isGone()) {
       child.ref()
@@ -87,6 +110,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     pid,
     dataDir,
     logFile,
+    pidFile,
     exited,
     stop,
     kill: () => end('SIGKILL'),
@@ -94,34 +118,36 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   }
 }
 
-function natsArguments(options: NatsOptions, at: { host: string; port: number; monitorPort: number; dataDir: string }): string[] {
-  const { cluster } = options
-  const named = [
-    '--addr',
-    at.host,
-    '--port',
-    String(at.port),
-    '--http_port',
-    String(at.monitorPort),
-    '--name',
-    options.name ?? `nats-${at.port}`,
-  ]
-  if (options.jetstream) named.push('--jetstream', '--store_dir', at.dataDir)
+interface NatsPlaces {
+  readonly host: string
+  readonly port: number
+  readonly monitorPort: number
+  readonly name: string
+  readonly dataDir: string
+  readonly pidFile: string
+  readonly configFile: string
+}
+
+function natsArguments({ jetstream, cluster }: NatsOptions, at: NatsPlaces): string[] {
+  const named = ['--addr', at.host, '--port', String(at.port), '--http_port', String(at.monitorPort), '--name', at.name]
+  named.push('--pid', at.pidFile, '--config', at.configFile)
+  if (jetstream) named.push('--jetstream', '--store_dir', at.dataDir)
   if (cluster)
     named.push('--cluster_name', cluster.name, '--cluster', `nats://${at.host}:${cluster.port}`, '--routes', cluster.routes.join(','))
   return named
 }
 
-/** A server that takes clients sends `INFO {…}` first. */
-function greets(host: string, port: number): Promise<boolean> {
-  return new Promise((settle) => {
-    const socket = connect({ host, port })
-    const finish = (is: boolean): void => {
-      socket.destroy()
-      settle(is)
-    }
-    socket.once('data', (data) => finish(data.toString('latin1').startsWith('INFO ')))
-    socket.once('error', () => finish(false))
-    socket.setTimeout(1_000, () => finish(false))
-  })
+/** What has no option on the command line, or does not belong there, where every user of the machine can read it. */
+function natsConfig({ payloadBytesMax, credentials }: NatsOptions): string {
+  const lines: string[] = []
+  if (payloadBytesMax !== undefined) lines.push(`max_payload: ${payloadBytesMax}`)
+  if (credentials !== undefined) lines.push(`authorization: ${JSON.stringify(authorization(credentials))}`)
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function authorization(credentials: NonNullable<NatsOptions['credentials']>): object {
+  if ('token' in credentials) return credentials
+  const { user, password, subjects } = credentials
+  const permissions = subjects === undefined ? {} : { permissions: { publish: subjects, subscribe: subjects } }
+  return { users: [{ user, password, ...permissions }] }
 }

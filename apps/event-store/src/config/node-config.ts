@@ -14,6 +14,7 @@ const pluggable = z.strictObject({
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits in lower case')
 const nodeId = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 characters of a-z, 0-9 and -')
 const port = z.int().min(1).max(65_535)
+const origin = z.string().refine((text) => URL.parse(text)?.origin === text, 'must be an origin, such as https://app.example')
 
 const peer = z.strictObject({
   /** Where its transport listens, in the transport's own form (`host:port` for TCP). */
@@ -41,6 +42,16 @@ const limits = z.strictObject({
   subscriberStallMillisecondsMax: z.int().min(10).default(30_000),
   /** An append or a read that has no answer by then gets 503 `unavailable`. */
   answerMillisecondsMax: z.int().min(100).max(3_900).default(3_500),
+  /** Appends, reads and subscriptions open on one client's connection; beyond: `busy`. */
+  connectionRequestsMax: z.int().min(1).default(4_096),
+  /** Of these, subscriptions; beyond: `busy`. */
+  connectionSubscriptionsMax: z.int().min(1).default(1_024),
+  /** Bytes that wait to be sent on one client's connection: beyond, its reads and subscriptions wait; at twice that nothing more is taken from it. */
+  connectionSendBytesMax: z.int().min(1024).default(1_048_576),
+  /** The same on all connections: beyond, the one is dropped that has taken nothing for the longest time. */
+  sendBytesMax: z.int().min(1024).default(268_435_456),
+  /** A client of which nothing is heard for so long, though it is pinged, is dropped. */
+  connectionSilenceMillisecondsMax: z.int().min(100).default(15_000),
   /** TCP connections at a time; beyond, new ones are closed at once. */
   connectionsMax: z.int().min(1).default(12_000),
 })
@@ -51,7 +62,12 @@ export const nodeConfigSchema = z.strictObject({
   cluster: hex32,
   /** Every member by its id, this node included. */
   peers: z.record(nodeId, peer),
-  http: z.strictObject({ host: z.string().min(1).default('127.0.0.1'), port }),
+  http: z.strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    port,
+    /** Of pages in browsers that may write, beside those that this machine serves. */
+    origins: z.array(origin).max(100).optional(),
+  }),
   consensus: pluggable.default({ package: '@synod/consensus-paxos', options: { mode: 'multi' } }),
   transport: pluggable,
   store: pluggable,

@@ -6,15 +6,14 @@ import type { NodeView } from '../node/node-view.ts'
 import { invalidArgument } from './http-error.ts'
 import { parseEvents } from './parse-events.ts'
 import { parseQuery, toInteger, type Query } from './query.ts'
-import { BodyReader } from './read-body.ts'
+import type { BodyReader } from './read-body.ts'
 import { serving } from './serving.ts'
 import { withDeadline } from './with-deadline.ts'
 
 const words = ['any', 'noStream', 'streamExists'] as const
 
 /** `POST /streams/{stream}?expected=any|noStream|streamExists|N` → 201 `{revision, position}` of the last event. */
-export function appendRoute(app: FastifyInstance, node: NodeView, limits: HttpLimits): void {
-  const bodies = new BodyReader(limits)
+export function appendRoute(app: FastifyInstance, node: NodeView, limits: HttpLimits, bodies: BodyReader): void {
   app.post<{ Params: { stream: string } }>('/streams/:stream', async (request, reply) => {
     const expected = expectedOf(parseQuery(request.raw.url ?? '', ['expected']))
     const key = idempotencyKeyOf(request.raw)

@@ -3,6 +3,7 @@
  * that a number with twenty digits comes back as it was sent. One encoding serves reads and subscriptions alike.
  */
 import type { Bytes } from '@synod/codec'
+import { decodeRecord } from '@synod/event-record'
 import type { RecordedEvent } from '@synod/events'
 
 const lineFeed = 0x0a
@@ -10,9 +11,10 @@ const carriageReturn = 0x0d
 const space = 0x20
 
 /** `{stream, revision, position, id, type, data, metadata, tags, recordedAt}` as UTF-8 without a line break. */
-export function encodeEvent(event: RecordedEvent): Buffer {
+export function encodeEvent({ stream, revision, position, record }: RecordedEvent): Buffer {
+  const event = decodeRecord(record)
   const head =
-    `{"stream":${JSON.stringify(event.stream)},"revision":${event.revision},"position":${event.position},` +
+    `{"stream":${JSON.stringify(stream)},"revision":${revision},"position":${position},` +
     `"id":${JSON.stringify(event.id)},"type":${JSON.stringify(event.type)},"data":`
   const tail = `,"tags":${JSON.stringify(event.tags)},"recordedAt":"${new Date(event.recordedAt).toISOString()}"}`
   const metadata = event.metadata === undefined ? 'null' : oneLine(event.metadata)

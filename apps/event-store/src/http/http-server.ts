@@ -4,20 +4,32 @@
  */
 import { METHODS, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type HTTPMethods } from 'fastify'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { HttpLimits } from '../config/node-config.ts'
+import { ConnectionServer } from '../connection/connection-server.ts'
+import { NodeMetrics } from '../metrics/node-metrics.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { appendRoute } from './append-route.ts'
+import { BytesInFlight } from './bytes-in-flight.ts'
 import { clusterRoutes } from './cluster-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { HttpError, invalidArgument, unavailable } from './http-error.ts'
+import { metricsRoute } from './metrics-route.ts'
+import { openapiRoute } from './openapi-route.ts'
+import { OpenSubscriptions } from './open-subscriptions.ts'
+import { originRefusal } from './origin-check.ts'
+import { BodyReader } from './read-body.ts'
 import { readRoutes } from './read-routes.ts'
-import { Subscriptions, subscriptionRoutes } from './subscription-routes.ts'
+import { subscriptionRoutes } from './subscription-routes.ts'
 import { toHttpError } from './to-http-error.ts'
 
 export interface HttpServer {
   /** The port it listens on. */
   readonly port: number
+  /** What it answers, by URL as it was declared: the methods, in alphabetical order. */
+  readonly routes: ReadonlyMap<string, readonly string[]>
+  /** What the clients' connections count and hold; names become metric labels. */
+  connections(): Readonly<Record<string, number>>
   /** Takes no more connections, ends subscriptions, lets requests under way finish. Idempotent. */
   close(): Promise<void>
 }
@@ -29,18 +41,12 @@ export interface HttpServerOptions {
   readonly node: NodeView
   readonly limits: HttpLimits
   readonly logger: FastifyBaseLogger
+  /** Of pages that may write, beside those of this machine: `https://app.example`. Default: none. */
+  readonly origins?: readonly string[] | undefined
+  /** Default: some of its own. */
+  readonly metrics?: NodeMetrics
 }
 
-const urls: Readonly<Record<string, HTTPMethods[]>> = {
-  '/streams/:stream': ['GET', 'HEAD', 'POST'],
-  '/streams/:stream/subscription': ['GET'],
-  '/events': ['GET', 'HEAD'],
-  '/events/subscription': ['GET'],
-  '/cluster': ['GET', 'HEAD'],
-  '/node': ['GET', 'HEAD'],
-  '/health/live': ['GET', 'HEAD'],
-  '/health/ready': ['GET', 'HEAD'],
-}
 /** How late a request that came too slowly may be noticed; Node's own default is half a minute. */
 const connectionsCheckMilliseconds = 2_000
 const headersMillisecondsMax = 10_000
@@ -50,7 +56,12 @@ const closeMillisecondsMax = 5_000
 
 /** @throws what `listen` throws: `EADDRINUSE`, `EACCES`… */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const subscriptions = new Subscriptions()
+  const { metrics = new NodeMetrics(options.node), origins = [], node, limits, logger } = options
+  const subscriptions = new OpenSubscriptions(limits.subscriptionsMax)
+  const bytes = new BytesInFlight(limits.bodyBytesInFlightMax)
+  const onRefused = (code: string): void => metrics.refused(code)
+  const connections = new ConnectionServer({ node, limits, bytes, subscriptions, logger, onRefused })
+  let closing = false
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -63,39 +74,52 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       connectionsCheckingInterval: connectionsCheckMilliseconds,
       headersTimeout: Math.min(headersMillisecondsMax, options.limits.requestMillisecondsMax),
       requireHostHeader: false,
+      // Everything else is a request like any other, whatever it would like to be upgraded to.
+      shouldUpgradeCallback: (request) =>
+        unfitness(request, closing) === undefined && originRefusal(request, origins) === undefined && connections.accepts(request),
     },
     // A stream's name may be 512 bytes, three characters each when percent-encoded; what is longer is refused by name, not as "no such route".
     routerOptions: { maxParamLength: 16_384, querystringParser: () => ({}) },
-    frameworkErrors: (error, _request, reply) => send(reply.raw, toHttpError(error) ?? invalidArgument(error.message)),
+    frameworkErrors: (error, _request, reply) => refuse(reply.raw, toHttpError(error) ?? invalidArgument(error.message)),
     clientErrorHandler: onClientError,
   })
   app.server.maxConnections = options.limits.connectionsMax
   app.server.on('checkExpectation', onUnknownExpectation)
+  app.server.on('upgrade', (request, socket, head) => connections.upgrade(request, socket, head))
   app.removeAllContentTypeParsers()
   // A body is JSON whatever its type is called; the route itself reads it, counted and within bounds.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setErrorHandler((error, request, reply) => {
     const refusal = toHttpError(error)
-    if (refusal === undefined) request.log.error({ err: error, url: request.url }, 'a request failed in a way nobody foresaw')
-    send(reply.hijack().raw, refusal ?? new HttpError(500, 'internal', 'this node failed to answer: its log says why'))
+    if (refusal === undefined)
+      request.log.error({ event: 'requestFailed', err: error, url: request.url }, 'a request failed in a way nobody foresaw')
+    refuse(reply.hijack().raw, refusal ?? new HttpError(500, 'internal', 'this node failed to answer: its log says why'))
   })
   app.setNotFoundHandler((request) => {
     throw new HttpError(404, 'not_found', `there is no ${request.method} ${request.url.slice(0, 200)}: see docs/http.md`)
   })
-  let closing = false
-  app.addHook('onRequest', (request, _reply, done) => done(unfitness(request.raw, closing)))
-  register(app, options, subscriptions)
+  app.addHook('onRequest', (request, _reply, done) => done(unfitness(request.raw, closing) ?? originRefusal(request.raw, origins)))
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.answered(request.method, request.routeOptions.url ?? 'none', reply.raw.statusCode)
+    done()
+  })
+  const routes = register(app, options, { subscriptions, bytes, connections, metrics })
   try {
     await app.listen({ host: options.host, port: options.port, backlog: 1024 })
   } catch (error) {
-    await app.close()
+    await Promise.all([connections.close(), app.close()])
     throw error
   }
-  return { port: portOf(app.server), close }
+  return { port: portOf(app.server), routes, connections: () => connections.counters(), close }
+
+  function refuse(response: ServerResponse<IncomingMessage>, refusal: HttpError): void {
+    metrics.refused(refusal.code)
+    send(response, refusal)
+  }
 
   async function close(): Promise<void> {
     closing = true
-    await closeAll(app, subscriptions)
+    await Promise.all([connections.close(), closeAll(app, subscriptions)])
   }
 }
 
@@ -106,15 +130,48 @@ function unfitness({ headers, httpVersion }: IncomingMessage, closing: boolean):
   return undefined
 }
 
-function register(app: FastifyInstance, { node, limits }: HttpServerOptions, subscriptions: Subscriptions): void {
-  appendRoute(app, node, limits)
+interface Shared {
+  readonly subscriptions: OpenSubscriptions
+  readonly bytes: BytesInFlight
+  readonly connections: ConnectionServer
+  readonly metrics: NodeMetrics
+}
+
+function register(
+  app: FastifyInstance,
+  { node, limits }: HttpServerOptions,
+  { subscriptions, bytes, connections, metrics }: Shared,
+): ReadonlyMap<string, readonly string[]> {
+  const routes = new Map<string, string[]>()
+  let isRefusing = false
+  app.addHook('onRoute', ({ method, url }) => {
+    if (!isRefusing) routes.set(url, [...(routes.get(url) ?? []), ...[method].flat()].toSorted())
+  })
+  const bodies = new BodyReader(limits, bytes)
+  const { bodyBytesInFlightMax, subscriptionsMax, connectionsMax } = limits
+  metrics.watchSurface(async () => ({
+    http: {
+      bodyBytes: bytes.bytes,
+      bodyBytesInFlightMax,
+      subscriptions: subscriptions.size,
+      subscriptionsMax,
+      connections: await connectionsOf(app.server),
+      connectionsMax,
+    },
+    clients: connections.counters(),
+  }))
+  appendRoute(app, node, limits, bodies)
   readRoutes(app, node, limits)
   subscriptionRoutes(app, node, limits, subscriptions)
+  connections.route(app)
   clusterRoutes(app, node)
   healthRoutes(app, node)
+  metricsRoute(app, metrics)
+  openapiRoute(app)
   // What nobody routes would be "no such route"; every method that Node understands is to be told 405.
+  isRefusing = true
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
-  for (const [url, allowed] of Object.entries(urls)) {
+  for (const [url, allowed] of routes) {
     app.route({
       method: app.supportedMethods.filter((method) => !allowed.includes(method)),
       url,
@@ -124,9 +181,10 @@ function register(app: FastifyInstance, { node, limits }: HttpServerOptions, sub
       handler: () => undefined,
     })
   }
+  return routes
 }
 
-async function closeAll(app: FastifyInstance, subscriptions: Subscriptions): Promise<void> {
+async function closeAll(app: FastifyInstance, subscriptions: OpenSubscriptions): Promise<void> {
   subscriptions.endAll()
   // A connection that becomes idle only now would be kept for its client until the keep-alive ends.
   const idle = setInterval(() => app.server.closeIdleConnections(), 20)
@@ -142,6 +200,10 @@ async function closeAll(app: FastifyInstance, subscriptions: Subscriptions): Pro
 function portOf(server: Server): number {
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))))
 }
 
 function send(response: ServerResponse<IncomingMessage>, error: HttpError): void {

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Bytes } from '@synod/codec'
 import type { HttpLimits } from '../config/node-config.ts'
+import type { BytesInFlight } from './bytes-in-flight.ts'
 import { busy, HttpError, invalidArgument, tooLarge } from './http-error.ts'
 
 const discardedBytesMax = 67_108_864
@@ -13,29 +14,30 @@ const discardMillisecondsMax = 2_000
 /** All bodies of a server: what has arrived of each counts, until it is answered; whoever would go beyond the bound is refused as busy. */
 export class BodyReader {
   readonly #limits: HttpLimits
-  /** Bytes that have arrived and are not answered yet. What is only announced counts for nothing: a promise holds no memory. */
-  #inFlight = 0
+  /** What has arrived. What is only announced counts for nothing: a promise holds no memory. */
+  readonly #inFlight: BytesInFlight
 
-  constructor(limits: HttpLimits) {
+  constructor(limits: HttpLimits, inFlight: BytesInFlight) {
     this.#limits = limits
+    this.#inFlight = inFlight
   }
 
   /** Calls `use` with the body; its bytes count as in flight until that is done. @throws HttpError 413, 503 `busy`, 415, 408, 400 */
   async withBody<T>(request: IncomingMessage, use: (body: Bytes) => Promise<T>): Promise<T> {
-    const { bodyBytesMax, bodyBytesInFlightMax, bodyStallMillisecondsMax } = this.#limits
+    const { bodyBytesMax, bodyStallMillisecondsMax } = this.#limits
     const encoding = request.headers['content-encoding'] ?? 'identity'
     if (encoding.trim().toLowerCase() !== 'identity') throw discard(request, encodedAs(encoding))
     let held = 0
     const refusalOf = (bytes: number): HttpError | undefined => {
       if (held + bytes > bodyBytesMax) return tooLarge(`the body is larger than ${bodyBytesMax} bytes: split the append`)
-      if (this.#inFlight + bytes <= bodyBytesInFlightMax) return undefined
+      if (this.#inFlight.fits(bytes)) return undefined
       return busy('too many bytes of requests are under way at this node: try again')
     }
     const take = (bytes: number): HttpError | undefined => {
       const refusal = refusalOf(bytes)
       if (refusal !== undefined) return refusal
       held += bytes
-      this.#inFlight += bytes
+      this.#inFlight.take(bytes)
       return undefined
     }
     const hopeless = refusalOf(Number(request.headers['content-length'] ?? 0))
@@ -43,7 +45,7 @@ export class BodyReader {
     try {
       return await use(await collect(request, take, bodyStallMillisecondsMax))
     } finally {
-      this.#inFlight -= held
+      this.#inFlight.release(held)
     }
   }
 }

@@ -9,7 +9,8 @@ import type { SubscribeOptions, SubscriptionMessage } from '@synod/events'
 import type { HttpLimits } from '../config/node-config.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { encodeEvent } from './event-json.ts'
-import { busy, invalidArgument, unavailable } from './http-error.ts'
+import { invalidArgument } from './http-error.ts'
+import type { OpenSubscriptions } from './open-subscriptions.ts'
 import { integerOf, parseQuery, toInteger } from './query.ts'
 
 /** Below a second, so that no second of silence passes without a comment line. */
@@ -17,35 +18,13 @@ const commentMilliseconds = 800
 /** A subscription that is refused is refused by then, mostly: with a status, not with an empty stream. */
 const refusalMilliseconds = 250
 
-/** Open subscriptions; `endAll` is part of a shutdown. */
-export class Subscriptions {
-  readonly #open = new Set<AbortController>()
-  #stopping = false
-
-  open(response: ServerResponse, max: number): AbortController {
-    if (this.#stopping) throw unavailable('this node is stopping: subscribe at another one')
-    if (this.#open.size >= max) throw busy(`${max} subscriptions are open at this node: try again, or at another node`)
-    const controller = new AbortController()
-    this.#open.add(controller)
-    response.once('close', () => {
-      this.#open.delete(controller)
-      controller.abort()
-    })
-    return controller
-  }
-
-  endAll(): void {
-    this.#stopping = true
-    for (const controller of this.#open) controller.abort()
-  }
-}
-
 /** `GET /streams/{stream}/subscription?from` and `GET /events/subscription?from`. */
-export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits: HttpLimits, subscriptions: Subscriptions): void {
+export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits: HttpLimits, subscriptions: OpenSubscriptions): void {
   const follow = async (request: FastifyRequest, reply: FastifyReply, stream?: string): Promise<void> => {
     const options = { ...startOf(request), ...(stream !== undefined && { stream }) }
     const store = node.store()
-    const controller = subscriptions.open(reply.raw, limits.subscriptionsMax)
+    const controller = subscriptions.open()
+    reply.raw.once('close', () => subscriptions.close(controller))
     const messages = store.subscribe({ ...options, signal: controller.signal })[Symbol.asyncIterator]()
     try {
       const first = messages.next()
@@ -55,7 +34,7 @@ export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits:
     } catch (error) {
       if (!reply.sent) throw error
       // The head is out already: the connection ends, and the client resumes with Last-Event-ID.
-      if (!controller.signal.aborted) request.log.warn({ err: error }, 'a subscription ended with an error')
+      if (!controller.signal.aborted) request.log.warn({ event: 'subscriptionFailed', err: error }, 'a subscription ended with an error')
     } finally {
       controller.abort()
       await messages.return?.()
@@ -122,12 +101,14 @@ async function drained(response: ServerResponse, controller: AbortController, mi
 }
 
 function encodeMessage(message: SubscriptionMessage): Buffer {
-  if (message.kind === 'event') {
-    return Buffer.concat([
-      Buffer.from(`id: ${message.event.position}\nevent: event\ndata: `),
-      encodeEvent(message.event),
-      Buffer.from('\n\n'),
-    ])
+  if (message.kind === 'events') {
+    return Buffer.concat(
+      message.events.flatMap((event) => [
+        Buffer.from(`id: ${event.position}\nevent: event\ndata: `),
+        encodeEvent(event),
+        Buffer.from('\n\n'),
+      ]),
+    )
   }
   const { kind, ...data } = message
   return Buffer.from(`id: ${message.position}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`)

@@ -1,5 +1,5 @@
 import type { EventStore } from '@synod/events'
-import type { ComposedNode } from '../compose-node.ts'
+import type { ComposedNode, NodeCounters } from '../compose-node.ts'
 import type { NodeConfig } from '../config/node-config.ts'
 import { unavailable } from '../http/http-error.ts'
 import type { NodeStatus, NodeView } from './node-view.ts'
@@ -11,7 +11,8 @@ export class NodeLife implements NodeView {
   readonly members: readonly { readonly id: string; readonly url: string }[]
   readonly transport: string
   readonly #config: NodeConfig
-  #node: ComposedNode | undefined
+  readonly #listeners = new Set<() => void>()
+  #node: Pick<ComposedNode, 'log' | 'events' | 'counters'> | undefined
   #stopping = false
 
   constructor(config: NodeConfig) {
@@ -22,13 +23,16 @@ export class NodeLife implements NodeView {
     this.members = Object.entries(config.peers).map(([id, { url }]) => ({ id, url }))
   }
 
-  started(node: ComposedNode): void {
+  started(node: Pick<ComposedNode, 'log' | 'events' | 'counters' | 'onStatus'>): void {
     this.#node = node
+    node.onStatus(() => this.#changed())
+    this.#changed()
   }
 
   /** From now on new requests are refused; those under way go on. */
   stopping(): void {
     this.#stopping = true
+    this.#changed()
   }
 
   status(): NodeStatus {
@@ -49,11 +53,25 @@ export class NodeLife implements NodeView {
     }
   }
 
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Undefined until its packages are open. */
+  counters(): NodeCounters | undefined {
+    return this.#node?.counters()
+  }
+
   store(): EventStore {
     const { state, why } = this.#state()
     const events = this.#node?.events
     if (events === undefined || state === 'stopping') throw unavailable(`${this.id} is ${state}${why === undefined ? '' : `: ${why}`}`)
     return events
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   #state(): Pick<NodeStatus, 'state' | 'why'> {

@@ -10,6 +10,8 @@ export interface NodeView {
   /** The transport's package, by name. */
   readonly transport: string
   status(): NodeStatus
+  /** Calls after a change that the log announces, and when the node begins to stop: not after every change of `status`. Returns what ends it. */
+  onChange(listener: () => void): () => void
   /** The store if this node can answer from it at all, serving or not; throws an HttpError 503 with the reason if it cannot. */
   store(): EventStore
 }

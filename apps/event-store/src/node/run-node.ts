@@ -6,15 +6,19 @@ import { lockFolder, ServerError } from '@synod/servers'
 import { ReadSideError } from '@synod/events'
 import { LogError, StoreError } from '@synod/log'
 import { TransportError } from '@synod/transport'
-import type { Logger } from 'pino'
 import { composeNode, type ComposedNode } from '../compose-node.ts'
 import { ConfigError } from '../config/config-error.ts'
 import type { NodeConfig } from '../config/node-config.ts'
 import { readNodeConfig } from '../config/read-node-config.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { openHttpServer, type HttpServer } from '../http/http-server.ts'
+import { MeasuredStore } from '../metrics/measured-store.ts'
+import { NodeMetrics } from '../metrics/node-metrics.ts'
 import { openLogger } from './logger.ts'
 import { NodeLife } from './node-life.ts'
+import { NodeLog } from './node-log.ts'
+import { SlowCommits } from './slow-commits.ts'
+import { StatusWatch } from './status-watch.ts'
 
 export interface RunNodeOptions {
   readonly configFile: string
@@ -28,10 +32,17 @@ export interface RunNodeOptions {
 const stopMillisecondsMax = 9_000
 const stepDownMillisecondsMax = 1_500
 
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/
+
+interface Stack {
+  http?: HttpServer
+  node?: ComposedNode
+}
+
 /** Runs until the node ends; the process' exit code. */
 export async function runNode(options: RunNodeOptions): Promise<number> {
-  const logger = openLogger()
-  const ending = new Ending(logger)
+  const log = new NodeLog(openLogger())
+  const ending = new Ending(log)
   let config: NodeConfig
   let lock: { release(): void } | undefined
   try {
@@ -40,44 +51,72 @@ export async function runNode(options: RunNodeOptions): Promise<number> {
   } catch (error) {
     return ending.refuse(error as Error)
   }
+  log.name(config.id)
   const life = new NodeLife(config)
-  const stack: { http?: HttpServer; node?: ComposedNode } = {}
+  const stack: Stack = {}
   try {
-    stack.http = await openHttpServer({ ...config.http, node: life, limits: config.limits, logger })
-    logger.info({ node: config.id, cluster: config.cluster, port: stack.http.port }, 'listening')
-    stack.node = await composeNode(config, options.configFile, {
-      onFailure: (error) => ending.fail(error),
-      warn: (message) => logger.warn(message),
-    })
-    life.started(stack.node)
-    logger.info({ node: config.id, state: life.status().state, why: life.status().why }, 'started')
-    stack.node.onStatus(logChanges(life, logger))
+    await open(config, options.configFile, life, stack, log, ending)
     await ending.requested
   } catch (error) {
     ending.fail(explain(error as Error, config))
   }
   const code = await ending.code()
-  if (code === exitCodes.ok) await stop(life, stack, logger)
+  if (code === exitCodes.ok) await stop(life, stack, log, await ending.requested)
   else await sayToSupervisor(ending.failure?.message ?? 'failed')
   lock?.release()
   return code
 }
 
+async function open(config: NodeConfig, configFile: string, life: NodeLife, stack: Stack, log: NodeLog, ending: Ending): Promise<void> {
+  const { id, cluster, http, limits } = config
+  const nodes = Object.keys(config.peers).length
+  log.tell('starting', { config: configFile, cluster, nodes, runtime: process.version }, `node ${id} of ${nodes} starts`)
+  if (nodes % 2 === 0)
+    log.tell('clusterSize', { nodes }, `${nodes} nodes tolerate the loss of no more than ${nodes - 1} do: use an odd number`)
+  if (!loopback.test(http.host))
+    log.tell('exposed', { host: http.host }, `HTTP at ${http.host} can be reached from elsewhere, and nobody is asked who they are`)
+  const metrics = new NodeMetrics(life, { process: true })
+  // What it says of itself at `info` is said here, with an event's name.
+  const logger = log.logger.child({}, log.logger.level === 'info' ? { level: 'warn' } : {})
+  stack.http = await openHttpServer({ ...http, node: life, limits, logger, metrics })
+  log.tell('listening', { host: http.host, port: stack.http.port }, `HTTP at ${http.host}:${stack.http.port}`)
+  const watch = new StatusWatch({ id, status: () => life.status(), log, onLeaderChange: () => metrics.leaderChanged() })
+  const slow = new SlowCommits(log)
+  const node = await composeNode(config, configFile, {
+    onFailure: (error) => ending.fail(error),
+    warn: (message, from) => log.tell(from === 'store' ? 'storeWarning' : 'transportWarning', {}, message),
+    onLink: (peer, state) =>
+      state === 'up' ? log.tell('peerConnected', { peer }, `reaches ${peer}`) : log.tell('peerLost', { peer }, `no longer reaches ${peer}`),
+    onBatch: (batch) => metrics.batch(batch),
+    onCommit: (commit) => {
+      metrics.committed(commit)
+      slow.committed(commit)
+    },
+  })
+  stack.node = node
+  life.started(node.events === undefined ? node : { ...node, events: new MeasuredStore(node.events, metrics) })
+  const { state, appliedSlot, position } = life.status()
+  log.tell('opened', { state, appliedSlot, position }, `its store is open at slot ${appliedSlot}`)
+  node.onStatus(() => watch.look())
+  watch.start()
+}
+
 /** Why this process ends: the first reason counts. */
 class Ending {
-  readonly requested: Promise<void>
+  /** In a word, for people. */
+  readonly requested: Promise<string>
   failure: Error | undefined
-  readonly #logger: Logger
-  readonly #resolve: () => void
+  readonly #log: NodeLog
+  readonly #resolve: (why: string) => void
 
-  constructor(logger: Logger) {
-    this.#logger = logger
-    const { promise, resolve } = Promise.withResolvers<void>()
+  constructor(log: NodeLog) {
+    this.#log = log
+    const { promise, resolve } = Promise.withResolvers<string>()
     this.requested = promise
     this.#resolve = resolve
     // Both come once or twice (a terminal and a supervisor may each send one): one is enough.
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#resolve())
-    if (process.send !== undefined) process.once('disconnect', () => this.#resolve())
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#resolve(signal))
+    if (process.send !== undefined) process.once('disconnect', () => this.#resolve('its supervisor has ended'))
     process.on('uncaughtException', (error) => this.fail(error))
     process.on('unhandledRejection', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
   }
@@ -85,8 +124,9 @@ class Ending {
   fail(error: Error): void {
     if (this.failure !== undefined) return
     this.failure = error
-    this.#logger.fatal({ err: error }, error.message)
-    this.#resolve()
+    const { code } = error as { code?: unknown }
+    this.#log.tell('failed', { code: typeof code === 'string' ? code : 'internal', err: error }, error.message)
+    this.#resolve('it failed')
   }
 
   async refuse(error: Error): Promise<number> {
@@ -130,31 +170,32 @@ function explain(error: Error, config: NodeConfig): Error {
   return Object.assign(new Error(message, { cause: error }), { code: 'EADDRINUSE' })
 }
 
-function logChanges(life: NodeLife, logger: Logger): () => void {
-  let last = ''
-  return () => {
-    const { state, role, leader, why, decidedSlot, appliedSlot } = life.status()
-    const now = `${state} ${role} ${leader}`
-    if (now === last) return
-    last = now
-    logger.info({ state, role, leader, why, decidedSlot, appliedSlot }, 'status')
-  }
-}
-
-async function stop(life: NodeLife, { http, node }: { http?: HttpServer; node?: ComposedNode }, logger: Logger): Promise<void> {
-  logger.info('stopping')
+async function stop(life: NodeLife, { http, node }: Stack, log: NodeLog, why: string): Promise<void> {
+  const begun = performance.now()
+  const elapsed = (): number => Math.round(performance.now() - begun)
+  log.tell('stopping', { why }, `stops: ${why}`)
   const cut = setTimeout(() => {
-    logger.error('the shutdown takes too long and is cut short')
+    log.tell('stopCut', { milliseconds: elapsed() }, 'the shutdown takes too long and is cut short: what is acknowledged is durable')
     process.exit(exitCodes.ok)
   }, stopMillisecondsMax)
   life.stopping()
   // Another node orders before this one goes; requests under way are answered meanwhile.
-  const stepped = node?.stepDown().catch((error: Error) => logger.warn({ err: error }, 'no other node took over'))
-  await Promise.race([stepped, new Promise((resolve) => setTimeout(resolve, stepDownMillisecondsMax).unref())])
+  if (node !== undefined && life.status().role === 'leader') await handOver(life, node, log, elapsed)
   await http?.close()
   await node?.close()
   clearTimeout(cut)
-  logger.info('stopped')
+  log.tell('stopped', { milliseconds: elapsed() }, 'stopped')
+}
+
+async function handOver(life: NodeLife, node: ComposedNode, log: NodeLog, elapsed: () => number): Promise<void> {
+  log.tell('steppingDown', {}, 'asks another node to lead')
+  const stepped = node.stepDown().catch((error: Error) => log.logger.warn({ err: error }, 'stepping down failed'))
+  await Promise.race([stepped, new Promise((resolve) => setTimeout(resolve, stepDownMillisecondsMax).unref())])
+  const { leader } = life.status()
+  const milliseconds = elapsed()
+  if (leader === null || leader === life.id)
+    log.tell('leadershipKept', { milliseconds }, 'no other node has taken over: the others will elect one')
+  else log.tell('steppedDown', { leader, milliseconds }, `${leader} leads now`)
 }
 
 function sayToSupervisor(message: string): Promise<void> {

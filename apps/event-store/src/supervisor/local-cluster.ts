@@ -173,6 +173,14 @@ export class LocalCluster implements AsyncDisposable {
     return pid
   }
 
+  /** kill -9 of the NATS server that `start --transport nats` runs; with another signal, only that is sent. */
+  async killNats(signal: NodeJS.Signals = 'SIGKILL'): Promise<number> {
+    const pid = Number(readFileSync(join(this.data, 'nats', 'nats.pid'), 'utf8'))
+    process.kill(pid, signal)
+    if (signal === 'SIGKILL') await this.until(`the end of NATS ${pid}`, 5000, () => (isAlive(pid) ? undefined : true))
+    return pid
+  }
+
   async isReady(id: string): Promise<boolean> {
     try {
       return (await fetch(`${this.url(id)}/health/ready`, { signal: AbortSignal.timeout(2000) })).ok

@@ -14,6 +14,7 @@ import { openClusterFile, writeClusterFile, type ClusterFile, type WantedCluster
 import { requireFree, transportPorts } from './ports.ts'
 import { StartError } from './start-error.ts'
 import { SupervisedNode } from './supervised-node.ts'
+import { openTransportPlaces, type TransportPlaces } from './transport-places.ts'
 import { waitUntilReady } from './wait-until-ready.ts'
 
 export interface SupervisorOptions extends WantedCluster {
@@ -35,6 +36,7 @@ export class Supervisor {
   readonly #stopping = new AbortController()
   #lock: { release(): void } | undefined
   #nodes: readonly SupervisedNode[] = []
+  #places: TransportPlaces | undefined
   #urls: readonly string[] = []
   #starting: Promise<void> | undefined
   #stopped: Promise<void> | undefined
@@ -53,7 +55,7 @@ export class Supervisor {
     return this.#starting
   }
 
-  /** All nodes, then all databases. Idempotent; may be called while starting. */
+  /** All nodes, then all databases and the NATS server. Idempotent; may be called while starting. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll()
     return this.#stopped
@@ -70,38 +72,44 @@ export class Supervisor {
     await this.#waitForLeftovers(ids)
     await requireFree(host, port, ids)
     this.#urls = ids.map((_, index) => `http://${inUrl(host)}:${port + index}`)
+    const reserved = ids.map((_, index) => port + index)
     const ports = await transportPorts(
       host,
       file.nodes.map((node) => node.transportPort),
-      ids.map((_, index) => port + index),
+      reserved,
     )
     file = { ...file, nodes: file.nodes.map((node, index) => ({ ...node, transportPort: ports[index] ?? 0 })) }
-    writeClusterFile(data, file)
-    this.#nodes = ids.map((id, index) => this.#node(file, id, index))
     report(`data in ${data}`)
+    const { transport, restarts } = this.#options
+    const environment = process.env
+    const places = await openTransportPlaces({ transport, file, data, host: inUrl(host), reserved, restarts, report, environment })
+    this.#places = places
+    writeClusterFile(data, file)
+    this.#nodes = ids.map((id, index) => this.#node(file, places, id, index))
+    if (this.#stopping.signal.aborted) return
     report(`starting Postgres for ${ids.join(', ')}`)
     const databases = await Promise.all(this.#nodes.map((node) => node.database()))
     if (this.#stopping.signal.aborted) return
-    if (file.state === 'founding') file = await this.#found(file, databases)
+    if (file.state === 'founding') file = await this.#found(file, places, databases)
     if (this.#stopping.signal.aborted) return
     report(`starting nodes ${ids.join(', ')}`)
     for (const node of this.#nodes) node.run()
     await this.#waitReady()
   }
 
-  #node(file: ClusterFile, id: string, index: number): SupervisedNode {
+  #node(file: ClusterFile, places: TransportPlaces, id: string, index: number): SupervisedNode {
     const { data, report, restarts } = this.#options
     const folder = join(data, id)
-    const configure = (postgres: PostgresServer): string => this.#writeConfig(file, id, index, postgres)
+    const configure = (postgres: PostgresServer): string => this.#writeConfig(file, places, id, index, postgres)
     return new SupervisedNode({ id, folder, restarts, report, configure })
   }
 
   /** While this runs no node does, and a crash in the middle does it again: the same record into a store that has it is nothing. */
-  async #found(file: ClusterFile, databases: readonly PostgresServer[]): Promise<ClusterFile> {
+  async #found(file: ClusterFile, places: TransportPlaces, databases: readonly PostgresServer[]): Promise<ClusterFile> {
     this.#options.report(`founding cluster ${file.cluster}`)
     await Promise.all(
       databases.map((postgres, index) => {
-        const path = this.#writeConfig(file, file.nodes[index]?.id ?? '', index, postgres)
+        const path = this.#writeConfig(file, places, file.nodes[index]?.id ?? '', index, postgres)
         return foundStore(readNodeConfig(path), path)
       }),
     )
@@ -110,11 +118,11 @@ export class Supervisor {
     return founded
   }
 
-  #writeConfig(file: ClusterFile, id: string, index: number, postgres: PostgresServer): string {
+  #writeConfig(file: ClusterFile, places: TransportPlaces, id: string, index: number, postgres: PostgresServer): string {
     const { host, port, transport, data } = this.#options
     const peers = file.nodes.map((node, at) => [
       node.id,
-      { address: `${inUrl(host)}:${node.transportPort}`, url: this.#urls[at] ?? '', incarnation: node.incarnation },
+      { address: places.addressOf(node), url: this.#urls[at] ?? '', incarnation: node.incarnation },
     ])
     const config: Omit<NodeConfig, 'limits'> = {
       id,
@@ -122,7 +130,7 @@ export class Supervisor {
       peers: Object.fromEntries(peers),
       http: { host, port: port + index },
       consensus: { package: file.protocol, options: file.protocolOptions },
-      transport: { package: transport, options: {} },
+      transport: { package: transport, options: { ...places.options } },
       store: { package: '@synod/log-postgres', options: { connectionString: postgres.connectionString } },
       readSide: { package: '@synod/events-postgres', options: { connectionString: postgres.connectionString } },
     }
@@ -167,7 +175,7 @@ export class Supervisor {
     // A failure to start is reported by whoever called `start`.
     await this.#starting?.catch(() => undefined)
     await Promise.all(this.#nodes.map((node) => node.stopProcess()))
-    await Promise.all(this.#nodes.map((node) => node.stopDatabase()))
+    await Promise.all([...this.#nodes.map((node) => node.stopDatabase()), this.#places?.stop()])
     this.#lock?.release()
   }
 }

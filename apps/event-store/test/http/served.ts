@@ -1,33 +1,47 @@
 /** The HTTP layer over a store whose answers a test decides: for what a healthy cluster does not do on demand. */
 import { pino } from 'pino'
-import type { Appended, AppendRequest, EventStore, ReadOptions, RecordedEvent, SubscribeOptions, SubscriptionMessage } from '@synod/events'
+import { encodeRecord, parseUuid } from '@synod/event-record'
+import type {
+  Appended,
+  AppendRecordsRequest,
+  AppendRequest,
+  EventStore,
+  ReadOptions,
+  RecordedEvent,
+  SubscribeOptions,
+  SubscriptionMessage,
+} from '@synod/events'
 import { nodeConfigSchema, openHttpServer, type HttpLimits } from '@synod/event-store'
 
-export const stored: RecordedEvent = {
-  stream: 'a/b ü',
-  revision: 7,
-  position: 42,
-  id: '00000000-0000-4000-8000-000000000001',
-  type: 'Landed',
-  data: Buffer.from('{"big": 12345678901234567890,\n"text":"\\n"}'),
-  tags: ['x', 'y"z'],
-  recordedAt: Date.UTC(2026, 10, 23),
+export const stored: RecordedEvent = storedWith(Buffer.from('{"big": 12345678901234567890,\n"text":"\\n"}'))
+
+export function storedWith(data: Uint8Array): RecordedEvent {
+  const id = parseUuid('00000000-0000-4000-8000-000000000001') ?? new Uint8Array(16)
+  const record = encodeRecord({ type: 'Landed', data, tags: ['x', 'y"z'] }, id, Date.UTC(2026, 10, 23))
+  return { stream: 'a/b ü', revision: 7, position: 42, record }
 }
 
 export class ScriptedStore implements EventStore {
   readonly appends: AppendRequest[] = []
+  readonly recordAppends: AppendRecordsRequest[] = []
   readonly reads: (ReadOptions & { readonly stream?: string })[] = []
   readonly subscriptions: SubscribeOptions[] = []
   onAppend: (this: void, signal: AbortSignal) => Promise<Appended> = async () => ({ revision: 1, position: 2 })
+  onAppendRecords: (this: void, request: AppendRecordsRequest, signal: AbortSignal) => Promise<Appended> = (_, signal) => this.onAppend(signal)
   onRead: (this: void, signal: AbortSignal) => Promise<readonly RecordedEvent[]> = async () => [stored]
   onSubscribe: (this: void, options: SubscribeOptions) => AsyncIterable<SubscriptionMessage> = async function* () {
-    yield { kind: 'event', event: stored }
+    yield { kind: 'events', events: [stored] }
     yield { kind: 'caughtUp', position: 42 }
   }
 
   append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
     this.appends.push(request)
     return this.onAppend(options.signal ?? new AbortController().signal)
+  }
+
+  appendRecords(request: AppendRecordsRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
+    this.recordAppends.push(request)
+    return this.onAppendRecords(request, options.signal ?? new AbortController().signal)
   }
 
   readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
@@ -57,15 +71,21 @@ export interface Served extends AsyncDisposable {
   readonly port: number
   readonly store: ScriptedStore
   state: 'serving' | 'unavailable' | 'wiped' | 'foreign'
+  leader: string | null
+  /** What the server counts of its clients' connections. */
+  connections(): Readonly<Record<string, number>>
+  /** Tells those who listen that the state is another. */
+  changed: () => void
   close(): Promise<void>
 }
 
-export async function serve(limits: Partial<HttpLimits> = {}): Promise<Served> {
+export async function serve(limits: Partial<HttpLimits> = {}, more: { readonly origins?: readonly string[] } = {}): Promise<Served> {
   const store = new ScriptedStore()
-  const served = { store, state: 'serving' as Served['state'] }
+  const served = { store, state: 'serving' as Served['state'], leader: 'n1' as string | null, changed: (): void => {} }
   const server = await openHttpServer({
     host: '127.0.0.1',
     port: 0,
+    ...more,
     limits: { ...nodeConfigSchema.shape.limits.parse({}), ...limits },
     logger: pino({ level: 'silent' }),
     node: {
@@ -80,7 +100,7 @@ export async function serve(limits: Partial<HttpLimits> = {}): Promise<Served> {
         state: served.state,
         ...(served.state !== 'serving' && { why: 'no quorum answers' }),
         role: 'leader',
-        leader: 'n1',
+        leader: served.leader,
         protocol: 'none',
         mode: 'multi',
         epoch: 1,
@@ -89,10 +109,15 @@ export async function serve(limits: Partial<HttpLimits> = {}): Promise<Served> {
         position: 42,
       }),
       store: () => store,
+      onChange: (listener) => {
+        served.changed = listener
+        return () => {}
+      },
     },
   })
   const close = (): Promise<void> => server.close()
-  return Object.assign(served, { url: `http://127.0.0.1:${server.port}`, port: server.port, close, [Symbol.asyncDispose]: close })
+  const { port, connections } = server
+  return Object.assign(served, { url: `http://127.0.0.1:${port}`, port, connections, close, [Symbol.asyncDispose]: close })
 }
 
 export interface Answer {

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { EventStoreError, type SubscriptionMessage } from '@synod/events'
-import { ask, ScriptedStore, serve, stored, type Served } from './served.ts'
+import { ask, ScriptedStore, serve, storedWith, type Served } from './served.ts'
 
 let served: Served
 beforeAll(async () => void (served = await serve({ subscriberStallMillisecondsMax: 500, subscriptionsMax: 2 })))
@@ -86,12 +86,12 @@ describe('a subscription', () => {
   test('a reader that never reads costs bounded memory and is dropped', async () => {
     let yielded = 0
     const { promise: ended, resolve } = Promise.withResolvers<void>()
-    const large = { ...stored, data: Buffer.from(JSON.stringify('x'.repeat(100_000))) }
+    const large = storedWith(Buffer.from(JSON.stringify('x'.repeat(100_000))))
     served.store.onSubscribe = async function* ({ signal }): AsyncGenerator<SubscriptionMessage> {
       try {
         while (signal?.aborted !== true) {
           yielded++
-          yield { kind: 'event', event: large }
+          yield { kind: 'events', events: [large] }
         }
       } finally {
         resolve()

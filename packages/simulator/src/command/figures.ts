@@ -78,6 +78,9 @@ export function figuresText(figures: Figures): string {
     lines.push(
       `  operations ${of.operations} (appends answered ${(of.counts['appends appended'] ?? 0) + (of.counts['appends rejected'] ?? 0)}, of unknown fate ${of.counts['appends unknown'] ?? 0}, retries ${of.counts['retries'] ?? 0}; reads ${of.counts['reads answered'] ?? 0}), slots ${of.slots}, subscription messages ${of.counts['subscription messages'] ?? 0}`,
     )
+    lines.push(
+      `  through the specification: ${of.counts['specification events'] ?? 0} events, ${of.counts['specification steps'] ?? 0} steps of the model`,
+    )
     lines.push(`  a healed quorum served after ${at(0.5)} s (median), ${at(0.99)} s (p99), ${at(1)} s (most)`)
     lines.push(
       `  ${Object.entries(faults)

@@ -1,8 +1,9 @@
 /** `pnpm simulate`. */
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
-import { faultNames } from '../world/planted-faults.ts'
-import { simulate, type SimulateOptions } from './simulate.ts'
+import { faultNamed } from '../mutants/all-faults.ts'
+import { plant } from '../mutants/plant.ts'
+import type { SimulateOptions } from './simulate.ts'
 
 const command = new Command('simulate')
   .description('Runs the production code in virtual time under seeded faults and checks what clients saw. docs/simulation.md tells more.')
@@ -12,11 +13,15 @@ const command = new Command('simulate')
   .option('--minutes <minutes>', 'stop after so many minutes; without --seeds there is no other end', positive)
   .option('--from <number>', 'the first seed (default: where the last run that was interrupted ended, else 1)', positive)
   .option('--threads <count>', 'default: one a core', positive)
-  .option('--fault <name...>', `plant faults in the product, to see them found: ${faultNames.join(', ')}`)
+  .option('--fault <name...>', 'plant faults in the product, to see them found; docs/planted-faults.md names them', faultNames)
   .option('--folder <path>', 'where traces and the state go', '.synod-simulate')
 
 command.parse()
 const given = command.opts<Partial<SimulateOptions> & { protocol?: 'basic' | 'multi'; fault?: string[] }>()
+const checkPlanted = plant(given.fault ?? [])
+// Only now, so that it is loaded with the faults.
+const { simulate } = await import('./simulate.ts')
+checkPlanted()
 process.exitCode = await simulate({
   modes: given.protocol === undefined ? ['basic', 'multi'] : [given.protocol],
   threads: given.threads ?? availableParallelism(),
@@ -37,4 +42,12 @@ function positive(text: string): number {
 function protocolName(text: string): string {
   if (text !== 'basic' && text !== 'multi') throw new InvalidArgumentError('there are basic and multi')
   return text
+}
+
+function faultNames(name: string, before: readonly string[] = []): readonly string[] {
+  try {
+    return [...before, faultNamed(name).name]
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+  }
 }

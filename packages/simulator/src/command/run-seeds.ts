@@ -21,20 +21,20 @@ const twiceEvery = 100
 export async function runSeeds(
   options: RunSeedsOptions,
 ): Promise<{ readonly figures: Figures; readonly failed: readonly SeedReport[]; readonly text: string }> {
-  const { threads, untilFailed = false } = options
+  const { threads, untilFailed = false, faultsPlanted = [] } = options
   const figures: Figures = {}
   const failed: SeedReport[] = []
   const onReport = (report: SeedReport): void => {
     add(figures, report)
     if (report.violations.length > 0) failed.push(report)
   }
-  await runPool(tasks(options), { threads, onReport, isOver: () => untilFailed && failed.length > 0 })
+  await runPool(tasks(options), { threads, faultsPlanted, onReport, isOver: () => untilFailed && failed.length > 0 })
   return { figures, failed, text: figuresText(figures) }
 }
 
 function* tasks({ modes, first, count, faultsPlanted = [] }: RunSeedsOptions): Generator<SeedTask, undefined> {
   for (let seed = first; seed < first + count; seed++) {
-    for (const mode of modes) yield { mode, seed, isTwice: faultsPlanted.length === 0 && seed % twiceEvery === 0, faultsPlanted }
+    for (const mode of modes) yield { mode, seed, isTwice: faultsPlanted.length === 0 && seed % twiceEvery === 0 }
   }
   return undefined
 }

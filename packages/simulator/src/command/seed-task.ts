@@ -8,7 +8,6 @@ export interface SeedTask {
   readonly seed: number
   /** Run twice, and compare. */
   readonly isTwice: boolean
-  readonly faultsPlanted: readonly string[]
 }
 
 export interface SeedReport {
@@ -26,9 +25,9 @@ export interface SeedReport {
   readonly traceHash: string
 }
 
-export async function runTask({ mode, seed, isTwice, faultsPlanted }: SeedTask): Promise<SeedReport> {
+export async function runTask({ mode, seed, isTwice }: SeedTask): Promise<SeedReport> {
   const before = process.threadCpuUsage()
-  const options = { mode, seed, faultsPlanted: new Set(faultsPlanted) }
+  const options = { mode, seed }
   const first = await runSeed(options)
   const violations = [...first.violations]
   let simulatedMs = first.simulatedMs

@@ -18,6 +18,7 @@ export interface SimulateOptions {
   readonly from?: number
   readonly threads: number
   readonly folder: string
+  /** By name; they are planted in this thread already. */
   readonly faultsPlanted: readonly string[]
 }
 
@@ -34,7 +35,7 @@ export async function simulate(options: SimulateOptions): Promise<number> {
 async function runOne(options: SimulateOptions, seed: number): Promise<number> {
   let failed = 0
   for (const mode of options.modes) {
-    const result = await runSeed({ mode, seed, isTraced: true, faultsPlanted: new Set(options.faultsPlanted) })
+    const result = await runSeed({ mode, seed, isTraced: true })
     console.log(
       `${mode} ${seed}: ${(result.simulatedMs / 1000).toFixed(1)} s, ${result.operations} operations, ${result.slots} slots, trace ${result.traceHash}`,
     )
@@ -59,8 +60,9 @@ async function runMany(options: SimulateOptions): Promise<number> {
   const until = minutes === undefined ? Infinity : performance.now() + minutes * 60_000
   const progress = new Progress(wanted, before)
   const isInterrupted = onInterrupt()
-  await runPool(tasks(state, modes, left, faultsPlanted), {
+  await runPool(tasks(state, modes, left), {
     threads,
+    faultsPlanted,
     isOver: () => isInterrupted() || performance.now() >= until,
     onReport: (report) => {
       note(state, modes, report)
@@ -82,7 +84,7 @@ async function runMany(options: SimulateOptions): Promise<number> {
 
 /** Runs a failed seed again, for its trace. */
 async function replay({ mode, seed, violations }: SeedReport, { folder, faultsPlanted }: SimulateOptions): Promise<void> {
-  const { trace } = await runSeed({ mode, seed, isTraced: true, faultsPlanted: new Set(faultsPlanted) })
+  const { trace } = await runSeed({ mode, seed, isTraced: true })
   const file = writeTrace(folder, mode, seed, traceText(trace), violations)
   const fault = faultsPlanted.length === 0 ? '' : ` --fault ${faultsPlanted.join(' ')}`
   console.log(`pnpm simulate --protocol ${mode} --seed ${seed}${fault}   # ${violations.map(({ kind }) => kind).join(', ')}; ${file}`)
@@ -95,19 +97,14 @@ function writeTrace(folder: string, mode: Mode, seed: number, text: string, viol
   return file
 }
 
-function* tasks(
-  state: SimulateState,
-  modes: readonly Mode[],
-  count: number,
-  faultsPlanted: readonly string[],
-): Generator<SeedTask, undefined> {
+function* tasks(state: SimulateState, modes: readonly Mode[], count: number): Generator<SeedTask, undefined> {
   const done = new Set(state.done)
   let left = count
   for (let seed = state.next; left > 0; seed++) {
     for (const mode of modes) {
       if (left <= 0 || done.has(`${mode}/${seed}`)) continue
       left--
-      yield { mode, seed, isTwice: seed % twiceEvery === 0, faultsPlanted }
+      yield { mode, seed, isTwice: seed % twiceEvery === 0 }
     }
   }
   return undefined

@@ -1,6 +1,12 @@
-/** A thread that runs one seed after the other. */
-import { parentPort } from 'node:worker_threads'
-import { runTask, type SeedTask } from './seed-task.ts'
+/** A thread that runs one seed after the other, with the faults that it was told to plant. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { plant } from '../mutants/plant.ts'
+import type { SeedTask } from './seed-task.ts'
+
+const checkPlanted = plant(workerData as readonly string[])
+// Only now, so that it is loaded with the faults.
+const { runTask } = await import('./seed-task.ts')
+checkPlanted()
 
 parentPort?.on('message', (task: SeedTask) => {
   runTask(task).then(

@@ -1,7 +1,6 @@
 /**
  * One node of an exploration: the real core, what is on its disk, and what waits to get there. Immutable: a step is taken on
- * a fork, by `node-stepping.ts`. What a core remembers of times, and the state of its generator, from which only times are drawn,
- * tells no two nodes apart: time stands still, but for `stand`, which is longer than all of them.
+ * a fork, by `node-stepping.ts`. What tells no two nodes apart is in `erased.ts`.
  */
 import { bytesToHex } from '@synod/codec'
 import type { Protocol } from '@synod/consensus'
@@ -9,12 +8,9 @@ import { decodeSlotHeader, type Ballot, type PaxosMessage } from '@synod/consens
 import type { Index, StoredSlot, StoreOperation } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import { ballotText } from '../specification/specification-event.ts'
+import { withoutRounds, withoutTimes } from './erased.ts'
 import type { NodeInput } from './node-input.ts'
 import { NodeStepping, none, type NodeData, type NodeSetting, type Outcome, type Sent } from './node-stepping.ts'
-
-/** Numbers in a digest that are times, or the generator's state. A core that names one otherwise shows: the exploration does not end. */
-const times = /\b(?:\w+At|at|now|until|timeoutMs|stuckSince|quietSince|state):-?\d[\d.e+-]*/g
-const timesAndRounds = new RegExp(`${times.source}|\\b(?:highestRound|lost):\\d+`, 'g')
 
 export class ExploredNode {
   readonly #setting: NodeSetting
@@ -111,14 +107,27 @@ export class ExploredNode {
    * that it has seen and lost are of no use to it.
    */
   text(isSpent: boolean, rename: (node: NodeId) => NodeId = (node) => node): string {
-    const { members } = this.#setting.quorums
-    const decided = [...this.decided]
+    // Without a leader such a node says that it is ahead and nothing else, whatever it did before.
+    if (this.#setting.definition.mode === 'basic' && this.isDone)
+      return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : this.rounds} ${this.valueHigh} done ${this.#decidedText}`
+    const digest = withoutTimes(this.core.digest(rename))
+    return this.#text(rename, isSpent ? 'spent' : `${this.rounds}`, isSpent ? withoutRounds(digest) : digest)
+  }
+
+  /** Equal for nodes of which nothing differs. */
+  exactText(): string {
+    return this.#text((node) => node, `${this.rounds} ${this.offers} ${this.#data.now}`, this.core.digest())
+  }
+
+  get #decidedText(): string {
+    return [...this.decided]
       .map(([index, value]) => `${index}=${value}`)
       .toSorted()
       .join()
-    // Without a leader such a node says that it is ahead and nothing else, whatever it did before.
-    if (this.#setting.definition.mode === 'basic' && this.isDone)
-      return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : `${this.rounds} ${this.valueHigh}`} done ${decided}`
+  }
+
+  #text(rename: (node: NodeId) => NodeId, rounds: string, digest: string): string {
+    const { members } = this.#setting.quorums
     const nameBallot = (ballot: Ballot): string => (ballot.round === 0 ? '-' : ballotText({ ...ballot, node: rename(ballot.node) }))
     const slotText = ({ index, header, entry }: StoredSlot): string => {
       const { promised, accepted, decided } = decodeSlotHeader(header, members)
@@ -132,8 +141,8 @@ export class ExploredNode {
           : `${operation.op} ${operation.index}`
     const sentText = ({ to, message }: Sent): string => `${to.map(rename).join('+')} ${bytesToHex(this.core.codec.encode(message))}`
     return [
-      `${rename(this.id)} ${this.boot} ${this.isLeader} ${isSpent ? 'spent' : `${this.rounds} ${this.valueHigh}`} ${this.isLeader ? this.offers : ''} ${this.fetchTo}`,
-      decided,
+      `${rename(this.id)} ${this.boot} ${this.isLeader} ${rounds} ${this.valueHigh} ${this.isLeader ? this.offers : ''} ${this.fetchTo}`,
+      this.#decidedText,
       `${this.#data.disk.decidedThrough} ${[...this.#data.disk.meta]
         .map(([key, value]) => `${key}=${bytesToHex(value)}`)
         .toSorted()
@@ -144,7 +153,7 @@ export class ExploredNode {
           ({ token, operations, waiting }) => `${token} ${operations.map(operationText).join('+')} > ${waiting.map(sentText).join(', ')}`,
         )
         .join('; '),
-      this.core.digest(rename).replaceAll(isSpent ? timesAndRounds : times, ''),
+      digest,
     ].join('\n')
   }
 }

@@ -40,6 +40,10 @@ export interface Exploration {
   readonly depth: number
   readonly transitions: number
   readonly nodeStates: number
+  /** Equal for explorations that reached the same nodes. */
+  readonly nodesHash: string
+  /** With `checksMerged`: nodes that were taken for others, and do the same. */
+  readonly mergedNodes: number
   readonly pools: number
   readonly seconds: number
   /** By how many steps of the specification a step was; empty where it was not compared. */
@@ -66,6 +70,11 @@ export interface ExploreOptions {
   readonly onProgress?: (progress: Progress) => void
   /** Another core than the real one: with a planted fault, say. */
   readonly definition?: (options: unknown) => ProtocolDefinition<PaxosMessage>
+  /** Also steps each node that is taken for another one, see `erased.ts`; throws where they differ. */
+  readonly checksMerged?: boolean
+  /** Where clocks begin, and what generators are seeded with. */
+  readonly clockMs?: number
+  readonly seed?: number
 }
 
 /** The first violation ends it, by a shortest trace: the search is by levels. */
@@ -92,7 +101,8 @@ class Search {
   #transitions = 0
   #violation: { what: string; state: number; action: number } | undefined
 
-  constructor(bounds: Bounds, { onProgress = () => {}, definition = paxos }: ExploreOptions) {
+  constructor(bounds: Bounds, options: ExploreOptions) {
+    const { onProgress = () => {}, definition = paxos, checksMerged = false, clockMs = 0, seed = 1 } = options
     this.#bounds = bounds
     this.#onProgress = onProgress
     this.#members = Array.from({ length: bounds.nodes }, (_, at) => `n${at + 1}`)
@@ -102,12 +112,15 @@ class Search {
       definition: definition(coreOptions(bounds)),
       quorums: this.#quorums,
       slots: bounds.slots,
+      values: bounds.values,
       isApart: bounds.isApart,
+      clockMs,
+      seed,
     }
     this.#areAlike = bounds.rounds === 1 && bounds.crashes === 0
     this.#refinement = new Refinement(bounds, this.#quorums, this.#pools, this.#areAlike)
     this.#table = new StateTable(bounds.nodes + 1)
-    this.#nodes = new NodeTable(bounds, this.#members, this.#pools)
+    this.#nodes = new NodeTable(bounds, this.#members, this.#pools, checksMerged)
     const first = this.#members.map((id) => ExploredNode.first(setting, id))
     if (this.#areAlike) checkAlike(first)
     this.#initial = Int32Array.from([...first.map((node) => this.#nodes.number(node, false)), this.#pools.empty.id])
@@ -130,6 +143,7 @@ class Search {
       }
       this.#table.read(at, state)
       this.#expand(at, state)
+      this.#nodes.checkMerged()
       if (at % reportStates === 0) this.#onProgress({ states: this.#table.size, open: this.#table.size - at, depth, seconds: seconds() })
     }
     const violation = this.#violation
@@ -138,6 +152,8 @@ class Search {
       depth,
       transitions: this.#transitions,
       nodeStates: this.#nodes.count,
+      nodesHash: this.#nodes.textHash,
+      mergedNodes: this.#nodes.mergedCount,
       pools: this.#pools.count,
       seconds: seconds(),
       stepCounts: this.#refinement.stepCounts,

@@ -56,7 +56,11 @@ export interface NodeSetting {
   readonly definition: ProtocolDefinition<PaxosMessage>
   readonly quorums: Quorums
   readonly slots: number
+  readonly values: number
   readonly isApart: boolean
+  /** Where clocks begin, and what generators are seeded with: it must not matter. */
+  readonly clockMs: number
+  readonly seed: number
 }
 
 export const none: Ballot = { round: 0, node: '', boot: 0 }
@@ -78,7 +82,7 @@ export interface NodeData {
   offers: number
   /** Rounds that it began in this life. */
   rounds: number
-  /** The highest value that it was ever offered. */
+  /** The highest value that it was ever offered, the last one not told from the one before: after either, all may be offered. */
   valueHigh: number
   /** It asked its runtime for decisions up to here; with a leader only, since else they come in the same step. */
   fetchTo: Index
@@ -108,10 +112,23 @@ export class NodeStepping {
       .filter(({ index }) => index > disk.decidedThrough)
       .toSorted((left, right) => left.index - right.index)
     const recovered = { epoch: 1, meta: new Map(disk.meta), decidedThrough: disk.decidedThrough, window }
-    const core = definition.open({ self: id, epoch: 1, boot, members: quorums.members, quorums, recovered, seed: 1, noop })
+    const core = definition.open({ self: id, epoch: 1, boot, members: quorums.members, quorums, recovered, seed: setting.seed, noop })
     const decided = new Map<Index, string>()
     for (let index = 1; index <= disk.decidedThrough; index++) decided.set(index, bytesToHex(disk.slots.get(index)!.entry))
-    this.#draft = { id, boot, core, disk, writes: [], decided, now: 0, isLeader: false, offers: 0, rounds: 0, valueHigh, fetchTo: 0 }
+    this.#draft = {
+      id,
+      boot,
+      core,
+      disk,
+      writes: [],
+      decided,
+      now: setting.clockMs,
+      isLeader: false,
+      offers: 0,
+      rounds: 0,
+      valueHigh,
+      fetchTo: 0,
+    }
     this.#begin()
   }
 
@@ -127,7 +144,7 @@ export class NodeStepping {
         break
       case 'offer':
         draft.offers++
-        draft.valueHigh = Math.max(draft.valueHigh, input.value)
+        draft.valueHigh = Math.max(draft.valueHigh, Math.min(input.value, this.#setting.values - 1))
         this.#step({ kind: 'offer', id: draft.offers, entry: entryOf(input.value) })
         break
       case 'stand':
@@ -151,7 +168,7 @@ export class NodeStepping {
   #begin(): void {
     const { definition, quorums } = this.#setting
     const { id, boot } = this.#draft
-    this.#step({ kind: 'tick', now: 0 })
+    this.#step({ kind: 'tick', now: this.#draft.now })
     if (definition.mode === 'basic') {
       for (const from of quorums.members) {
         if (from !== id)
@@ -283,7 +300,8 @@ export class NodeStepping {
   }
 
   #note(events: readonly SpecificationEvent[]): void {
-    const isWithin = (event: SpecificationEvent): boolean => event.index === undefined || event.index <= this.#setting.slots
+    const isWithin = (event: SpecificationEvent): boolean =>
+      !('index' in event) || event.index === undefined || event.index <= this.#setting.slots
     this.#events.push(...events.filter(isWithin))
   }
 
@@ -312,7 +330,7 @@ export class NodeStepping {
       const slot = disk.slots.get(index)
       const isVoted = slot !== undefined && sameBallot(decodeSlotHeader(slot.header, this.#setting.quorums.members).accepted, ballot)
       if (isVoted) continue
-      if (decided.has(index)) this.#note([{ kind: '2b', node: id, ballot, index }])
+      if (decided.has(index)) this.#note([{ kind: 'says2b', node: id, ballot, index }])
       else this.#break(`its vote for slot ${index} under ${ballotText(ballot)} leaves before it is on disk`)
     }
   }

@@ -9,7 +9,7 @@ import type { SpecificationEvent } from '../specification/specification-event.ts
 import type { Bounds } from './bounds.ts'
 import type { ExploredNode } from './explored-node.ts'
 import type { MessagePools } from './message-pool.ts'
-import type { NodeInput } from './node-input.ts'
+import { inputText, type NodeInput } from './node-input.ts'
 import type { NodeData, Outcome, Sent } from './node-stepping.ts'
 
 export interface Transition {
@@ -32,7 +32,12 @@ export interface Known {
   /** The number of the same node when it is spent. */
   spent: number | undefined
   readonly transitions: (Transition | undefined)[]
+  /** Others that were taken for it, by their exact texts; only where that is checked. */
+  readonly merged: Map<string, ExploredNode> | undefined
 }
+
+/** That many of those that are taken for one node are compared with it: with the clocks they would be without end. */
+const mergedMax = 4
 
 export class NodeTable {
   readonly #bounds: Bounds
@@ -42,11 +47,26 @@ export class NodeTable {
   readonly #numbers = new Map<string, number>()
   readonly #inputs: NodeInput[] = []
   readonly #inputNumbers = new Map<string, number>()
+  readonly #checksMerged: boolean
+  /** Still to be compared: a node that was taken for this one, and an input of it. */
+  readonly #unchecked: { readonly number: number; readonly node: ExploredNode; readonly input: number }[] = []
+  #mergedCount = 0
 
-  constructor(bounds: Bounds, members: readonly NodeId[], pools: MessagePools) {
+  constructor(bounds: Bounds, members: readonly NodeId[], pools: MessagePools, checksMerged: boolean) {
     this.#bounds = bounds
     this.#members = members
     this.#pools = pools
+    this.#checksMerged = checksMerged
+  }
+
+  /** Nodes that were taken for others, and were found to do the same. */
+  get mergedCount(): number {
+    return this.#mergedCount
+  }
+
+  /** Of all nodes: equal for explorations that told the same ones apart. */
+  get textHash(): string {
+    return hash('sha256', [...this.#numbers.keys()].toSorted().join('\n'))
   }
 
   get count(): number {
@@ -72,39 +92,35 @@ export class NodeTable {
     const known = this.#known[number]!
     const before = known.transitions[input]
     if (before !== undefined) return before
-    const step = attempt(known.node, this.#inputs[input]!)
-    const after = step.after === undefined ? known.node : known.node.with(step.after)
-    const items: number[] = []
-    const answers: { to: number; input: number }[] = []
-    const from = known.node.id
-    if (step.broken === undefined) {
-      for (const { to, message } of step.sent) {
-        if (isAnswer(message))
-          answers.push(...to.map((node) => ({ to: this.#members.indexOf(node), input: this.input({ kind: 'message', from, message }) })))
-        else items.push(this.#pools.number({ kind: 'message', from, to, message }, `${from}>${to.join()} ${this.#text(message)}`))
-      }
-    }
-    for (const event of step.events) items.push(this.#pools.number({ kind: 'event', event }, JSON.stringify(event)))
-    const transition = {
-      to: this.number(after, this.#inputs[input]!.kind !== 'restart' && known.isSpent),
-      batch: this.#pools.batch(items),
-      events: step.events,
-      sent: step.sent,
-      answers,
-      misses: this.#bounds.protocol === 'paxos' ? missed(this.#inputs[input]!, after) : undefined,
-      isBeyond: step.isBeyond,
-      broken: step.broken,
-    }
+    const transition = this.#compute(known, known.node, input)
     known.transitions[input] = transition
+    for (const node of known.merged?.values() ?? []) this.#unchecked.push({ number, node, input })
     return transition
+  }
+
+  /** What is taken for a node does what that node does, for each input that it got. Throws where it does not. */
+  checkMerged(): void {
+    for (let next = this.#unchecked.pop(); next !== undefined; next = this.#unchecked.pop()) {
+      const known = this.#known[next.number]!
+      const [is, expected] = [this.#compute(known, next.node, next.input), known.transitions[next.input]!]
+      const isSame = is.to === expected.to && is.batch === expected.batch && JSON.stringify(is.answers) === JSON.stringify(expected.answers)
+      if (!isSame || is.misses !== expected.misses || is.isBeyond !== expected.isBeyond || is.broken !== expected.broken)
+        throw new Error(
+          `two nodes that are told alike differ when one ${inputText(this.#inputs[next.input]!)}: ${known.node.exactText()}\n${next.node.exactText()}`,
+        )
+    }
   }
 
   number(node: ExploredNode, areAllBegun: boolean): number {
     const isSpent = areAllBegun || node.rounds >= this.#bounds.rounds
     const text = hash('sha1', `${isSpent}${node.text(isSpent)}`, 'base64')
     const known = this.#numbers.get(text)
-    if (known !== undefined) return known
-    this.#known.push({ node, isSpent, spent: undefined, transitions: [] })
+    if (known !== undefined) {
+      this.#merge(known, node)
+      return known
+    }
+    const merged = this.#checksMerged ? new Map([[node.exactText(), node]]) : undefined
+    this.#known.push({ node, isSpent, spent: undefined, transitions: [], merged })
     this.#numbers.set(text, this.#known.length - 1)
     return this.#known.length - 1
   }
@@ -116,6 +132,46 @@ export class NodeTable {
     this.#inputs.push(input)
     this.#inputNumbers.set(text, this.#inputs.length - 1)
     return this.#inputs.length - 1
+  }
+
+  #compute(known: Known, node: ExploredNode, input: number): Transition {
+    const step = attempt(node, this.#inputs[input]!)
+    const after = step.after === undefined ? node : node.with(step.after)
+    const items: number[] = []
+    const answers: { to: number; input: number }[] = []
+    const from = node.id
+    if (step.broken === undefined) {
+      for (const { to, message } of step.sent) {
+        if (isAnswer(message))
+          answers.push(...to.map((peer) => ({ to: this.#members.indexOf(peer), input: this.input({ kind: 'message', from, message }) })))
+        else items.push(this.#pools.number({ kind: 'message', from, to, message }, `${from}>${to.join()} ${this.#text(message)}`))
+      }
+    }
+    for (const event of step.events) items.push(this.#pools.number({ kind: 'event', event }, JSON.stringify(event)))
+    return {
+      to: this.number(after, this.#inputs[input]!.kind !== 'restart' && known.isSpent),
+      batch: this.#pools.batch(items),
+      events: step.events,
+      sent: step.sent,
+      answers,
+      misses: this.#bounds.protocol === 'paxos' ? missed(this.#inputs[input]!, after) : undefined,
+      isBeyond: step.isBeyond,
+      broken: step.broken,
+    }
+  }
+
+  /** It differs from the one that it is taken for by what is erased. */
+  #merge(number: number, node: ExploredNode): void {
+    const { merged, transitions } = this.#known[number]!
+    if (merged === undefined || merged.size > mergedMax) return
+    const text = node.exactText()
+    if (merged.has(text)) return
+    merged.set(text, node)
+    this.#mergedCount++
+    const first = this.#known[number]!.node
+    if (asked(node) !== asked(first))
+      throw new Error(`two nodes that are told alike are asked for other things: ${text}\n${first.exactText()}`)
+    transitions.forEach((_, input) => this.#unchecked.push({ number, node, input }))
   }
 
   #text(message: PaxosMessage): string {
@@ -135,6 +191,11 @@ function attempt(node: ExploredNode, input: NodeInput): Omit<Outcome, 'after'> &
       broken: `the core throws: ${error instanceof Error ? error.message : String(error)}`,
     }
   }
+}
+
+/** What decides which inputs it gets. */
+function asked({ boot, isLeader, fetchTo, valueHigh, offers, core, decided }: ExploredNode): string {
+  return `${boot} ${isLeader} ${fetchTo} ${valueHigh} ${offers > 0} ${isLeader ? offers : ''} ${core.decidedHigh > 0} ${[...decided.keys()].toSorted().join()}`
 }
 
 function missed(input: NodeInput, node: ExploredNode): number | undefined {

@@ -166,6 +166,8 @@ export class Refinement {
         ? 0
         : 'the value was learned and is not chosen'
     }
+    // The explorer records what is durable, and no more of what was said than this.
+    if (!('ballot' in event)) return `${event.kind} is no event of an exploration`
     const ballot = rankOf.get(ballotText(event.ballot))
     const start = starts.get(ballotText(event.ballot))
     if (ballot === undefined || start === undefined) return 'no 1a of this ballot was sent'
@@ -191,14 +193,22 @@ export class Refinement {
       case '2b': {
         if (event.index !== index) return 0
         const acceptor = this.#members.indexOf(event.node)
-        const value = event.value === undefined ? undefined : this.#values.get(event.value)
-        if (value !== undefined && model.proposal(state, ballot) !== value) return 'that is not the value of the 2a'
+        if (model.proposal(state, ballot) !== this.#values.get(event.value)) return 'that is not the value of the 2a'
         return perform(
           { kind: 'accept', acceptor, ballot },
           model.hasAccepted(state, acceptor, ballot),
           'there is no such 2a, or it has promised more',
         )
       }
+      case 'says2b': {
+        if (event.index !== index) return 0
+        const isTrue =
+          model.hasAccepted(state, this.#members.indexOf(event.node), ballot) || model.chosen(state).has(model.proposal(state, ballot))
+        return isTrue ? 0 : 'its vote is not durable, nor is this value chosen'
+      }
+      case 'says1b':
+      case 'saysChosen':
+        return `${event.kind} is no event of an exploration`
     }
   }
 

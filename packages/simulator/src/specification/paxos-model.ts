@@ -148,14 +148,16 @@ export class PaxosModel {
 
   /** A phase-2 quorum accepted it under one ballot. */
   chosen(state: ModelState): Set<number> {
-    const { acceptors, ballots, isPhase2Quorum } = this.size
     const chosen = new Set<number>()
-    for (let ballot = 1; ballot <= ballots; ballot++) {
-      let voters: AcceptorSet = 0
-      for (let acceptor = 0; acceptor < acceptors; acceptor++) if (this.hasAccepted(state, acceptor, ballot)) voters |= 1 << acceptor
-      if (isPhase2Quorum(voters)) chosen.add(this.proposal(state, ballot))
-    }
+    for (let ballot = 1; ballot <= this.size.ballots; ballot++) if (this.isChosenAt(state, ballot)) chosen.add(this.proposal(state, ballot))
     return chosen
+  }
+
+  isChosenAt(state: ModelState, ballot: number): boolean {
+    const { acceptors, isPhase2Quorum } = this.size
+    let voters: AcceptorSet = 0
+    for (let acceptor = 0; acceptor < acceptors; acceptor++) if (this.hasAccepted(state, acceptor, ballot)) voters |= 1 << acceptor
+    return isPhase2Quorum(voters)
   }
 
   /** The same state with ballots and values named anew; the new ballots are in the order of the old ones. */

@@ -1,24 +1,34 @@
 /**
- * Replays a recorded run through the model, slot by slot. A leader's 1a covers every slot from its index on, and so do the
- * promises for it. A step that the model does not allow is an error; what says again what was said before is none.
+ * Replays a recorded run through the specification. Each slot is a state of the Paxos model (A): a step that the model does not
+ * allow is an error, and so is a claim that is not true of the model at that moment; docs/specification.md lists both. A
+ * leader's 1a covers every slot from its index on, and so do the promises for it. Above the slots stands (B), the log: `log-replay.ts`.
  */
 import type { Quorums } from '@synod/consensus'
 import type { Ballot } from '@synod/consensus-paxos'
 import type { Index } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import { eventText } from './event-text.ts'
-import { PaxosModel, type ModelAction, type ModelState } from './paxos-model.ts'
-import { ballotText, compareBallots, type Report, type SpecificationEvent } from './specification-event.ts'
+import { LogReplay } from './log-replay.ts'
+import { PaxosModel } from './paxos-model.ts'
+import { SlotReplay } from './slot-replay.ts'
+import { ballotText, compareBallots, sameBallot, type SpecificationEvent } from './specification-event.ts'
+
+type Event<K extends SpecificationEvent['kind']> = Extract<SpecificationEvent, { kind: K }>
 
 export interface Replayed {
+  readonly events: number
   readonly slots: number
   readonly ballots: number
   /** Steps of the model; one event may be a step at several slots. */
   readonly steps: number
-  /** Events that changed no slot. */
+  /** Events that changed no slot: claims, and what happened before. */
   readonly stutters: number
   /** Slots with a chosen value. */
   readonly chosen: number
+  /** Slots that machines applied, each node's counted. */
+  readonly applied: number
+  /** Starts of nodes, of which all but the first ones had something to remember. */
+  readonly restarts: number
 }
 
 export class SpecificationError extends Error {
@@ -43,54 +53,63 @@ export function replay(trace: readonly SpecificationEvent[], quorums: Quorums): 
 }
 
 class Replay {
-  readonly #model: PaxosModel
-  readonly #members: readonly NodeId[]
-  readonly #ranks = new Map<string, number>()
-  readonly #values = new Map<string, number>()
-  readonly #slots = new Map<Index, ModelState>()
-  /** Ballot → the slots it covers. */
-  readonly #covered = new Map<number, { readonly from: Index; readonly through: Index }>()
-  /** Where one promise covers every slot: the highest ballot that each node promised or accepted anywhere. */
-  readonly #floors = new Map<NodeId, number>()
+  readonly #quorums: Quorums
+  readonly #slots = new Map<Index, SlotReplay>()
+  /** Ballot → the slots that its 1a covers, once that was sent. */
+  readonly #covered = new Map<string, { readonly from: Index; readonly through: Index }>()
+  /** Where one promise covers every slot: the one that is durable, by node. */
+  readonly #floors = new Map<NodeId, Ballot>()
   readonly #isSuffix: boolean
+  readonly #ballots: number
+  readonly #log: LogReplay
+  #events = 0
   #steps = 0
   #stutters = 0
+  #restarts = 0
 
   constructor(trace: readonly SpecificationEvent[], quorums: Quorums) {
-    const ballots = new Map<string, Ballot>()
+    this.#quorums = quorums
+    const starts = [
+      ...new Map(trace.flatMap((event) => (event.kind === '1a' ? [[ballotText(event.ballot), event] as const] : []))).values(),
+    ]
+    starts.sort((left, right) => compareBallots(left.ballot, right.ballot))
+    this.#ballots = starts.length
+    this.#isSuffix = starts.some(({ scope }) => scope === 'suffix')
+    const values = new Map<Index, Set<string>>()
     for (const event of trace) {
-      if (event.kind !== 'learned') ballots.set(ballotText(event.ballot), event.ballot)
-      if ('value' in event && event.value !== undefined && !this.#values.has(event.value))
-        this.#values.set(event.value, this.#values.size + 1)
+      if (!('index' in event) || event.index === undefined) continue
+      const known = values.get(event.index) ?? new Set()
+      values.set(event.index, event.kind === '2a' ? known.add(event.value) : known)
     }
-    for (const [rank, ballot] of [...ballots.values()].toSorted(compareBallots).entries()) this.#ranks.set(ballotText(ballot), rank + 1)
-    this.#members = quorums.members
-    this.#isSuffix = trace.some((event) => event.kind === '1a' && event.scope === 'suffix')
-    const nodesOf = (set: number): Set<NodeId> => new Set(quorums.members.filter((_, bit) => (set & (1 << bit)) !== 0))
-    this.#model = new PaxosModel({
-      acceptors: quorums.members.length,
-      ballots: this.#ranks.size,
-      values: this.#values.size,
-      isPhase1Quorum: (set) => quorums.phase1(nodesOf(set)),
-      isPhase2Quorum: (set) => quorums.phase2(nodesOf(set)),
-    })
-    for (const event of trace) {
-      if ('index' in event && event.index !== undefined && !this.#slots.has(event.index))
-        this.#slots.set(event.index, this.#model.initial())
+    const suffixes = starts.filter(({ scope }) => scope === 'suffix')
+    const singles = Map.groupBy(
+      starts.filter(({ scope }) => scope === 'slot'),
+      ({ index }) => index,
+    )
+    const models = new Map<string, PaxosModel>()
+    for (const index of [...values.keys()].toSorted((left, right) => left - right)) {
+      const ballots = [...suffixes.filter((start) => start.index <= index), ...(singles.get(index) ?? [])].map(({ ballot }) => ballot)
+      const size = `${ballots.length} ${values.get(index)!.size}`
+      const model = models.get(size) ?? this.#modelOf(ballots.length, values.get(index)!.size)
+      models.set(size, model)
+      this.#slots.set(index, new SlotReplay(index, model, ballots.toSorted(compareBallots), values.get(index)!))
     }
+    this.#log = new LogReplay((index) => this.#slots.get(index))
   }
 
   /** Why not, when it is not allowed. */
   on(event: SpecificationEvent): string | undefined {
     const before = this.#steps
+    this.#events++
     const refusal = this.#handle(event)
     if (this.#steps === before) this.#stutters++
     return refusal
   }
 
   result(): Replayed {
-    const chosen = [...this.#slots.values()].filter((state) => this.#model.chosen(state).size > 0).length
-    return { slots: this.#slots.size, ballots: this.#ranks.size, steps: this.#steps, stutters: this.#stutters, chosen }
+    const chosen = [...this.#slots.values()].filter(({ isChosen }) => isChosen).length
+    const counts = { events: this.#events, slots: this.#slots.size, ballots: this.#ballots, steps: this.#steps }
+    return { ...counts, stutters: this.#stutters, chosen, applied: this.#log.applied, restarts: this.#restarts }
   }
 
   #handle(event: SpecificationEvent): string | undefined {
@@ -98,116 +117,140 @@ class Replay {
       case '1a':
         return this.#onStart(event)
       case '1b':
-        return this.#onPromise(event.node, event.ballot, event.report)
+        return this.#onPromise(event)
       case '2a':
-        return this.#onPropose(event)
+        return this.#counted(this.#slots.get(event.index)!, (slot) => slot.propose(event.ballot, event.value))
       case '2b':
         return this.#onAccept(event)
-      case 'learned': {
-        const chosen = this.#model.chosen(this.#slots.get(event.index)!)
-        return chosen.has(this.#values.get(event.value)!) ? undefined : 'the value was learned and is not chosen'
-      }
+      case 'learned':
+        if (!this.#slots.get(event.index)!.hasChosen(event.value)) return 'the value was learned and is not chosen'
+        this.#log.learn(event.node, event.index)
+        return undefined
+      case 'applied':
+        return this.#log.apply(event.node, event.index)
+      case 'says1b':
+        return this.#onSaidPromise(event)
+      case 'says2b':
+        return this.#onSaidVote(event)
+      case 'saysDecided':
+        return this.#log.chosenThrough(event.through) ? undefined : 'there is a slot below where nothing is chosen'
+      case 'saysChosen':
+        return this.#slots.get(event.index)!.hasChosenAt(event.ballot) ? undefined : 'the value of that 2a is not chosen'
+      case 'restarts':
+        return this.#onRestart(event)
     }
   }
 
-  #onStart({ ballot, scope, index }: Extract<SpecificationEvent, { kind: '1a' }>): string | undefined {
-    const rank = this.#rank(ballot)
-    const before = this.#covered.get(rank)
+  #onStart({ ballot, scope, index }: Event<'1a'>): string | undefined {
+    const name = ballotText(ballot)
+    const before = this.#covered.get(name)
     const covers = { from: index, through: scope === 'suffix' ? Number.POSITIVE_INFINITY : index }
     if (before !== undefined && (before.from !== covers.from || before.through !== covers.through))
       return `the ballot was used for slot ${before.from} before`
-    this.#covered.set(rank, covers)
-    for (const [, state] of this.#slotsOf(covers)) this.#perform(state, { kind: 'start', ballot: rank })
+    if (before !== undefined) return undefined
+    this.#covered.set(name, covers)
+    for (const slot of this.#slotsOf(covers)) this.#counted(slot, () => void slot.start(ballot))
     return undefined
   }
 
-  #onPromise(node: NodeId, ballot: Ballot, report: Report | undefined): string | undefined {
-    const rank = this.#rank(ballot)
-    const covers = this.#covered.get(rank)
+  #onPromise({ node, ballot, index, report }: Event<'1b'>): string | undefined {
+    const acceptor = this.#acceptor(node)
+    if (typeof acceptor === 'string') return acceptor
+    const covers = this.#covered.get(ballotText(ballot))
     if (covers === undefined) return 'there was no 1a of this ballot'
-    const acceptor = this.#members.indexOf(node)
-    if (acceptor === -1) return `${node} is no acceptor`
-    const low = this.#belowFloor(node, rank)
-    if (low !== undefined) return low
-    for (const [index, state] of this.#slotsOf(covers)) {
-      const model = this.#model
-      // A prepare that comes late or twice, after the vote under its own ballot, reveals no more than that vote did.
-      const isLate = model.vote(state, acceptor).ballot === rank
-      if (
-        !isLate &&
-        !this.#perform(state, { kind: 'promise', acceptor, ballot: rank }) &&
-        model.report(state, acceptor, rank) === undefined
-      ) {
-        return `at slot ${index} it has promised ${this.#name(model.promised(state, acceptor))}`
-      }
-      const wrong = this.#compare(index, report, isLate ? model.vote(state, acceptor) : model.report(state, acceptor, rank)!)
-      if (wrong !== undefined) return wrong
+    if (index !== undefined && (index < covers.from || index > covers.through)) return `its 1a was for slot ${covers.from}`
+    const floor = this.#floors.get(node)
+    if (this.#isSuffix && floor !== undefined && compareBallots(ballot, floor) < 0)
+      return `it has promised ${ballotText(floor)} for every slot`
+    if (this.#isSuffix && index === undefined) this.#floors.set(node, ballot)
+    for (const slot of this.#slotsOf(covers)) {
+      const refusal =
+        (report === undefined ? undefined : slot.compareReport(acceptor, report)) ??
+        this.#counted(slot, () => slot.promise(acceptor, ballot))
+      if (refusal !== undefined) return refusal
     }
     return undefined
   }
 
-  /** A slot that it knows decided it does not vote for again; what it reports there is the decision. */
-  #compare(index: Index, report: Report | undefined, held: { ballot: number; value: number }): string | undefined {
-    if (report === undefined || index <= report.decidedThrough || report.decided.includes(index)) return undefined
-    const said = report.votes.find((vote) => vote.index === index)
-    // Known from the votes that are in the trace, and from no others: a value that nobody accepted has no number.
-    const ballot = said === undefined ? 0 : (this.#ranks.get(ballotText(said.ballot)) ?? -1)
-    const value = said === undefined ? 0 : (this.#values.get(said.value) ?? -1)
-    if (ballot === held.ballot && value === held.value) return undefined
-    return `at slot ${index} it voted ${held.ballot === 0 ? 'for nothing' : `under ${this.#name(held.ballot)}`}, and says otherwise`
+  #onAccept({ node, ballot, index, value }: Event<'2b'>): string | undefined {
+    const acceptor = this.#acceptor(node)
+    if (typeof acceptor === 'string') return acceptor
+    return this.#belowFloor(node, ballot) ?? this.#counted(this.#slots.get(index)!, (slot) => slot.accept(acceptor, ballot, value))
   }
 
-  #onPropose({ ballot, index, value }: Extract<SpecificationEvent, { kind: '2a' }>): string | undefined {
-    const state = this.#slots.get(index)!
-    const rank = this.#rank(ballot)
-    const proposed = this.#values.get(value)!
-    const before = this.#model.proposal(state, rank)
-    if (before === proposed) return undefined
-    if (before !== 0) return 'another value was proposed under this ballot'
-    if (this.#perform(state, { kind: 'propose', ballot: rank, value: proposed })) return undefined
-    return 'no quorum of 1b allows this value'
-  }
-
-  #onAccept({ node, ballot, index, value }: Extract<SpecificationEvent, { kind: '2b' }>): string | undefined {
-    const acceptor = this.#members.indexOf(node)
-    if (acceptor === -1) return `${node} is no acceptor`
-    const state = this.#slots.get(index)!
-    const rank = this.#rank(ballot)
-    const proposed = this.#model.proposal(state, rank)
-    if (proposed === 0) return 'there was no 2a of this ballot'
-    if (value !== undefined && this.#values.get(value) !== proposed) return 'that is not the value of the 2a'
-    const low = this.#belowFloor(node, rank)
+  #onSaidPromise({ node, ballot, report }: Event<'says1b'>): string | undefined {
+    const acceptor = this.#acceptor(node)
+    if (typeof acceptor === 'string') return acceptor
+    const covers = this.#covered.get(ballotText(ballot))
+    if (covers === undefined) return 'there was no 1a of this ballot'
+    const unknown = report.votes.find(({ index }) => !this.#slots.has(index))
+    if (unknown !== undefined) return `at slot ${unknown.index} nobody voted`
+    if (!this.#log.chosenThrough(report.decidedThrough)) return 'there is a slot that it tells decided and where nothing is chosen'
+    const low = this.#belowFloor(node, ballot)
     if (low !== undefined) return low
-    if (this.#perform(state, { kind: 'accept', acceptor, ballot: rank }) || this.#model.hasAccepted(state, acceptor, rank)) return undefined
-    return `it has promised ${this.#name(this.#model.promised(state, acceptor))}`
-  }
-
-  #belowFloor(node: NodeId, rank: number): string | undefined {
-    if (!this.#isSuffix) return undefined
-    const floor = this.#floors.get(node) ?? 0
-    if (rank < floor) return `it has promised ${this.#name(floor)} for every slot`
-    this.#floors.set(node, rank)
+    for (const slot of this.#slotsOf(covers)) {
+      const refusal = slot.comparePromise(acceptor, ballot, report)
+      if (refusal !== undefined) return refusal
+    }
     return undefined
   }
 
-  /** False when the model does not allow it, or it was done before. */
-  #perform(state: ModelState, action: ModelAction): boolean {
-    if (!this.#model.isEnabled(state, action)) return false
-    this.#model.perform(state, action)
-    this.#steps++
-    return true
+  #onSaidVote({ node, ballot, index }: Event<'says2b'>): string | undefined {
+    const acceptor = this.#acceptor(node)
+    if (typeof acceptor === 'string') return acceptor
+    return this.#belowFloor(node, ballot) ?? this.#slots.get(index)!.compareVote(acceptor, ballot)
   }
 
-  #slotsOf({ from, through }: { from: Index; through: Index }): [Index, ModelState][] {
-    if (from === through) return [[from, this.#slots.get(from)!]]
-    return [...this.#slots].filter(([index]) => index >= from && index <= through)
+  /** A crash is a stutter: what an acceptor promised and voted, and what the machine applied, is there again. */
+  #onRestart({ node, promised, decidedThrough, slots }: Event<'restarts'>): string | undefined {
+    this.#restarts++
+    const acceptor = this.#acceptor(node)
+    if (typeof acceptor === 'string') return acceptor
+    const floor = this.#floors.get(node)
+    const isSame = floor === undefined || promised === undefined ? floor === promised : sameBallot(floor, promised)
+    if (!isSame) return `it has promised ${floor === undefined ? 'nothing' : ballotText(floor)} for every slot, and its disk says otherwise`
+    if (!this.#log.chosenThrough(decidedThrough)) return 'there is a slot that its disk tells decided and where nothing is chosen'
+    const held = new Map(slots.map((slot) => [slot.index, slot]))
+    for (const slot of this.#slotsOf({ from: decidedThrough + 1, through: Number.POSITIVE_INFINITY })) {
+      const refusal = slot.compareDisk(acceptor, held.get(slot.index), this.#isSuffix)
+      if (refusal !== undefined) return refusal
+    }
+    return this.#log.restart(node, decidedThrough, slots)
   }
 
-  #rank(ballot: Ballot): number {
-    return this.#ranks.get(ballotText(ballot))!
+  /** Where one promise covers every slot, a vote and a promise are of the ballot that is promised: accepting raises it in the same write. */
+  #belowFloor(node: NodeId, ballot: Ballot): string | undefined {
+    if (!this.#isSuffix) return undefined
+    const floor = this.#floors.get(node)
+    if (floor !== undefined && sameBallot(floor, ballot)) return undefined
+    return floor === undefined ? 'it has promised nothing' : `it has promised ${ballotText(floor)} for every slot`
   }
 
-  #name(rank: number): string {
-    return [...this.#ranks.keys()][rank - 1] ?? 'nothing'
+  #acceptor(node: NodeId): number | string {
+    const acceptor = this.#quorums.members.indexOf(node)
+    return acceptor === -1 ? `${node} is no acceptor` : acceptor
+  }
+
+  #counted<T>(slot: SlotReplay, run: (slot: SlotReplay) => T): T {
+    const before = slot.steps
+    const result = run(slot)
+    this.#steps += slot.steps - before
+    return result
+  }
+
+  #slotsOf({ from, through }: { from: Index; through: Index }): SlotReplay[] {
+    if (from !== through) return [...this.#slots.values()].filter(({ index }) => index >= from && index <= through)
+    const slot = this.#slots.get(from)
+    return slot === undefined ? [] : [slot]
+  }
+
+  #modelOf(ballots: number, values: number): PaxosModel {
+    const { members, phase1, phase2 } = this.#quorums
+    const nodesOf = (set: number): Set<NodeId> => new Set(members.filter((_, bit) => (set & (1 << bit)) !== 0))
+    const tell = (quorum: (nodes: ReadonlySet<NodeId>) => boolean): ((set: number) => boolean) => {
+      const isQuorum = Array.from({ length: 1 << members.length }, (_, set) => quorum(nodesOf(set)))
+      return (set) => isQuorum[set] === true
+    }
+    return new PaxosModel({ acceptors: members.length, ballots, values, isPhase1Quorum: tell(phase1), isPhase2Quorum: tell(phase2) })
   }
 }

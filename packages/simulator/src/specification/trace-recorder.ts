@@ -6,9 +6,16 @@
 import { bytesEqual, type Bytes } from '@synod/codec'
 import type { Effect, Input, Protocol, ProtocolDefinition, ProtocolOptions, Token } from '@synod/consensus'
 import type { PaxosMessage } from '@synod/consensus-paxos'
-import type { RecoveredEpoch, StoreOperation } from '@synod/log'
+import type { Index, RecoveredEpoch, StoreOperation } from '@synod/log'
 import type { NodeId } from '@synod/transport'
-import { eventOfDecision, eventsOfMessage, eventsOfWrite, type SpecificationEvent } from './specification-event.ts'
+import {
+  eventOfDecision,
+  eventOfRestart,
+  eventsOfMessage,
+  eventsOfWrite,
+  prefixOfMessage,
+  type SpecificationEvent,
+} from './specification-event.ts'
 
 interface OutstandingWrite {
   readonly token: Token
@@ -21,6 +28,8 @@ export class TraceRecorder {
   readonly trace: SpecificationEvent[] = []
   readonly #outstanding = new Map<NodeId, OutstandingWrite[]>()
   readonly #lives = new Map<NodeId, number>()
+  /** By node, the prefix that it last said is decided: what says no more is not written down again. */
+  readonly #prefixes = new Map<NodeId, Index>()
 
   /** The same protocol, watched. One recorder watches the nodes of one cluster. */
   watch(definition: ProtocolDefinition<PaxosMessage>): ProtocolDefinition<PaxosMessage> {
@@ -35,6 +44,8 @@ export class TraceRecorder {
     this.#outstanding.set(self, [])
     const life = (this.#lives.get(self) ?? 0) + 1
     this.#lives.set(self, life)
+    this.#prefixes.set(self, 0)
+    this.trace.push(eventOfRestart(self, recovered, members))
     const core = definition.open(options)
     return new WatchedProtocol(core, {
       before: (input) => {
@@ -44,6 +55,11 @@ export class TraceRecorder {
         if (this.#lives.get(self) === life) for (const effect of effects) this.#onEffect(self, effect, members)
       },
     })
+  }
+
+  /** Its machine has this slot. */
+  onApplied(node: NodeId, index: Index): void {
+    this.trace.push({ kind: 'applied', node, index })
   }
 
   #onDurable(node: NodeId, token: Token): void {
@@ -59,9 +75,17 @@ export class TraceRecorder {
     } else if (effect.kind === 'send') {
       const events = effect.reveals === 'nothing' ? this.trace : (writes.at(-1)?.events ?? this.trace)
       events.push(...eventsOfMessage(node, effect.message))
+      this.#onPrefix(node, prefixOfMessage(effect.message))
     } else if (effect.kind === 'decide') {
       this.trace.push(eventOfDecision(node, effect))
     }
+  }
+
+  /** Knowing that something is decided waits for no write. */
+  #onPrefix(node: NodeId, through: Index): void {
+    if (through <= (this.#prefixes.get(node) ?? 0)) return
+    this.#prefixes.set(node, through)
+    this.trace.push({ kind: 'saysDecided', node, through })
   }
 }
 

@@ -108,9 +108,10 @@ export class Subscriber {
       const follow = async (): Promise<void> => {
         let arrival = 0
         for await (const message of events.subscribe({ ...options, signal: aborting.signal })) {
-          const told: SubscriptionSeen = message.kind === 'event' ? { kind: 'event', event: seen(message.event) } : message
+          const told: readonly SubscriptionSeen[] =
+            message.kind === 'events' ? message.events.map((event) => ({ kind: 'event', event: seen(event) })) : [message]
           arrival = Math.max(arrival, world.now + dice.exponential(1))
-          world.at(arrival, () => take(told))
+          for (const one of told) world.at(arrival, () => take(one))
           if (this.#isSlow && this.#options.slowMs > 0) await life.sleep(dice.exponential(this.#options.slowMs))
         }
       }

@@ -45,7 +45,6 @@ export class Disk {
   readonly #dice: Dice
   readonly #rates: DiskRates
   readonly #tally: Tally
-  readonly #faultsPlanted: ReadonlySet<string>
   #disk = new MemoryDisk()
   #store: DiskStore | undefined
   #isHealthy = false
@@ -57,12 +56,11 @@ export class Disk {
   /** No sync ends before this. */
   stalledUntil = 0
 
-  constructor(world: World, dice: Dice, rates: DiskRates, tally: Tally, faultsPlanted: ReadonlySet<string>) {
+  constructor(world: World, dice: Dice, rates: DiskRates, tally: Tally) {
     this.#world = world
     this.#dice = dice
     this.#rates = rates
     this.#tally = tally
-    this.#faultsPlanted = faultsPlanted
   }
 
   /** For the checks at the end. */
@@ -81,7 +79,6 @@ export class Disk {
       readMs: () => this.#readMs(),
       readBatchBytesMax: this.#rates.readBatchBytesMax,
       sync: (store) => this.#sync(store),
-      acknowledgesEarly: this.#faultsPlanted.has('acknowledge-before-sync'),
     })
     return this.#store
   }
@@ -143,8 +140,6 @@ interface DiskStoreOptions {
   readonly readBatchBytesMax: number
   /** Begins a sync of `syncing`. */
   readonly sync: (store: DiskStore) => void
-  /** A planted fault. */
-  readonly acknowledgesEarly: boolean
 }
 
 class DiskStore implements LogStore {
@@ -173,7 +168,7 @@ class DiskStore implements LogStore {
   }
 
   write(operations: readonly StoreOperation[]): Promise<void> {
-    const { life, sync, acknowledgesEarly } = this.#options
+    const { life, sync } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     if (!life.calls(true)) return promise
     if (this.#dead !== undefined) return Promise.reject(this.#dead)
@@ -184,7 +179,6 @@ class DiskStore implements LogStore {
       return Promise.reject(error as Error)
     }
     this.waiting.push({ operations, resolve, reject })
-    if (acknowledgesEarly) resolve()
     if (this.syncing.length === 0) {
       this.#begin()
       sync(this)

@@ -11,7 +11,6 @@ import { verdictText } from '../checkers/log-model.ts'
 import type { Dice } from './dice.ts'
 import { Disk } from './disk.ts'
 import { Life, type Clock } from './life.ts'
-import { readingStale, sendingEarly } from './planted-faults.ts'
 import { ReadDisk } from './read-disk.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -50,7 +49,7 @@ export class SimNode {
     this.#dice = dice
     this.#members = members
     this.#clock = { offsetMs: dice.between(0, 1e6), rate: 1 + dice.between(-plan.driftMax, plan.driftMax) }
-    this.disk = new Disk(world, dice.named('disk'), plan.disk, tally, around.faultsPlanted)
+    this.disk = new Disk(world, dice.named('disk'), plan.disk, tally)
     this.readDisk = new ReadDisk(dice.named('read side'), plan.readDisk, tally)
   }
 
@@ -96,10 +95,9 @@ export class SimNode {
 
   wipe(): void {
     this.crash('wiped')
-    this.#isWiped = !this.#around.faultsPlanted.has('wiped-node-votes')
+    this.#isWiped = true
     this.disk.wipe()
     this.readDisk.wipe()
-    if (!this.#isWiped) this.found(this.#around.genesisOf(this.id))
   }
 
   pause(): void {
@@ -187,7 +185,7 @@ export class SimNode {
     }
     let drawn = 0
     const events = openEventStore({
-      log: this.#around.faultsPlanted.has('stale-read') ? readingStale(opened) : opened,
+      log: opened,
       machine,
       limits: plan.eventLimits,
       now: () => 1_700_000_000_000 + world.now,
@@ -204,13 +202,12 @@ export class SimNode {
   }
 
   #definition(options: string): ProtocolDefinition<PaxosMessage> {
-    const definition = protocol(JSON.parse(options))
-    return this.#around.watch(this.#around.faultsPlanted.has('send-before-sync') ? sendingEarly(definition) : definition)
+    return this.#around.recorder.watch(protocol(JSON.parse(options)))
   }
 
   /** The same machine; what it answers is compared with the others' answers. */
   #observed(machine: EventMachine, life: Life, log: () => OrderedLog<Verdict> | undefined): StateMachine<Verdict> {
-    const { agreement, trace, world } = this.#around
+    const { agreement, recorder, trace, world } = this.#around
     return {
       outputs: machine.outputs,
       open: () => machine.open(),
@@ -227,6 +224,7 @@ export class SimNode {
         const hash = log()?.status().hash
         if (hash === undefined) return
         agreement.onApplied(this.id, slot, hash)
+        recorder.onApplied(this.id, slot)
         trace.add(world.now, this.id, 'apply', `${slot} ${hash.slice(0, 12)}`)
         const violation = agreement.violations[0]
         if (violation !== undefined) this.#around.onViolation(violation)

@@ -1,9 +1,8 @@
-import type { ProtocolDefinition } from '@synod/consensus'
-import type { PaxosMessage } from '@synod/consensus-paxos'
 import type { Genesis } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import type { Agreement } from '../checkers/agreement.ts'
 import type { Violation } from '../checkers/violation.ts'
+import type { TraceRecorder } from '../specification/trace-recorder.ts'
 import type { Network } from './network.ts'
 import type { SeedPlan } from './seed-plan.ts'
 import type { SimNode } from './sim-node.ts'
@@ -19,10 +18,8 @@ export interface Surroundings {
   readonly trace: Trace
   readonly tally: Tally
   readonly agreement: Agreement
-  /** Faults of the product, by name, for showing that the harness finds them. */
-  readonly faultsPlanted: ReadonlySet<string>
-  /** Stands around every core, for instance to record its steps. */
-  readonly watch: (definition: ProtocolDefinition<PaxosMessage>) => ProtocolDefinition<PaxosMessage>
+  /** Writes down what cores do, for the specification. */
+  readonly recorder: TraceRecorder
   readonly genesisOf: (node: NodeId) => Genesis
   readonly onViolation: (violation: Violation) => void
   readonly onDown: (node: SimNode) => void

@@ -115,5 +115,21 @@ export function deliveryCases(subject: TransportConformance): void {
       await vi.waitFor(() => expect(counter(n2, 'framesReceived')).toBe(inbox.received.length))
       expect(counter(n2, 'framesReceived')).toBeGreaterThan(0)
     })
+
+    test('what is counted by peer, where that is told, adds up to what is counted in all', async () => {
+      cluster = await Cluster.create(subject, ['n1', 'n2', 'n3'])
+      const [n1, n2, n3] = [await cluster.open('n1'), await cluster.open('n2'), await cluster.open('n3')]
+      if (n1.peerCounters === undefined) return
+      const [inbox2, inbox3] = [new Inbox(n2), new Inbox(n3)]
+      await cluster.connect(n1, 'n2', inbox2)
+      await cluster.connect(n1, 'n3', inbox3)
+      const of = (peer: string, name: string) => n1.peerCounters?.().get(peer)?.[name]
+      const before = of('n2', 'framesSent')!
+      for (let number = 0; number < 50; number++) n1.send('n2', numberedFrame(number, 20))
+      expect([...n1.peerCounters().keys()].toSorted()).toEqual(['n2', 'n3'])
+      expect(of('n2', 'framesSent')).toBe(before + 50)
+      expect(of('n2', 'framesSent')! + of('n3', 'framesSent')!).toBe(counter(n1, 'framesSent'))
+      expect({ n2: of('n2', 'linked'), n3: of('n3', 'linked') }).toEqual({ n2: 1, n3: 1 })
+    })
   })
 }

@@ -43,6 +43,8 @@ export function faultyFactory(factory: TransportFactory, options: Omit<FaultyTra
 }
 
 class FaultyTransport implements Transport {
+  /** The inner one's, if it has any: what is lost here is lost before any link. */
+  readonly peerCounters?: NonNullable<Transport['peerCounters']>
   readonly #inner: Transport
   readonly #self: NodeId
   readonly #faults: Faults
@@ -56,6 +58,7 @@ class FaultyTransport implements Transport {
 
   constructor(inner: Transport, { self, faults, peers, scheduler, heldBytesMax }: FaultyTransportOptions) {
     this.#inner = inner
+    if (inner.peerCounters !== undefined) this.peerCounters = inner.peerCounters.bind(inner)
     this.#self = self
     this.#faults = faults
     this.#peers = peers

@@ -1,0 +1,134 @@
+/**
+ * What a connection sends: the messages of one turn of the event loop leave as one frame. Bytes wait here until the system has
+ * taken them. Answers of a few bytes are always taken; whoever makes large messages, pages and batches of events, asks for room
+ * first, so that a client which takes nothing costs about `bytesMax`. A large frame goes in fragments: what is taken of it shows
+ * that the client is slow, not gone.
+ */
+import { nodeFrameWriter, type NodeMessage } from '@synod/client-protocol'
+import type { WebSocket } from 'ws'
+import type { SendBudget } from './send-budget.ts'
+
+/** A frame is closed when it has this many bytes, in the middle of a turn too; the next message may still make it a page longer. */
+const frameBytes = 1024 * 1024
+const fragmentBytes = 256 * 1024
+
+export interface OutboxOptions {
+  readonly bytesMax: number
+  readonly budget: SendBudget
+  /** At twice the bound, and when it is below it again. */
+  readonly onClogged: (isClogged: boolean) => void
+}
+
+export class Outbox {
+  readonly #socket: Pick<WebSocket, 'send'>
+  readonly #options: OutboxOptions
+  readonly #writer = nodeFrameWriter()
+  readonly #waiters = new Set<() => void>()
+  #isScheduled = false
+  #isClosed = false
+  #isClogged = false
+  /** Given to the socket, and not yet taken by the system. */
+  #waiting = 0
+  /** Promised to whoever asked for room. */
+  #reserved = 0
+  #progressAt = 0
+  #frames = 0
+
+  constructor(socket: Pick<WebSocket, 'send'>, options: OutboxOptions) {
+    this.#socket = socket
+    this.#options = options
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  get frames(): number {
+    return this.#frames
+  }
+
+  /** Since when the system has taken nothing of what waits, in milliseconds of `performance.now()`; undefined when nothing waits. */
+  get stalledSince(): number | undefined {
+    return this.#waiting > 0 ? this.#progressAt : undefined
+  }
+
+  get hasRoom(): boolean {
+    return this.#waiting + this.#writer.length + this.#reserved < this.#options.bytesMax
+  }
+
+  add(message: NodeMessage): void {
+    if (this.#isClosed) return
+    this.#writer.add(message)
+    if (this.#writer.length >= frameBytes) return this.flush()
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.flush()
+    })
+  }
+
+  /** Of the room that there is, for a message to come; `unreserve` follows in any case. */
+  reserve(bytes: number): void {
+    this.#reserved += bytes
+  }
+
+  unreserve(bytes: number): void {
+    this.#reserved -= bytes
+    this.#admit()
+  }
+
+  /** Calls once there is room, in the order of asking, never at once. Returns what forgets it. */
+  whenRoom(call: () => void): () => void {
+    this.#waiters.add(call)
+    return () => void this.#waiters.delete(call)
+  }
+
+  flush(): void {
+    if (this.#isClosed || this.#writer.length === 0) return
+    const frame = this.#writer.take()
+    this.#frames++
+    if (this.#waiting === 0) this.#progressAt = performance.now()
+    for (let at = 0; at < frame.length; at += fragmentBytes) {
+      const part = frame.subarray(at, at + fragmentBytes)
+      this.#waiting += part.length
+      this.#options.budget.add(part.length)
+      this.#socket.send(part, { binary: true, fin: at + fragmentBytes >= frame.length }, () => this.#onTaken(part.length))
+    }
+    if (this.#waiting >= 2 * this.#options.bytesMax) this.#clog(true)
+    this.#options.budget.check()
+  }
+
+  /** What waits is lost, and nothing more is taken. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#options.budget.add(-this.#waiting)
+    this.#waiting = 0
+    this.#waiters.clear()
+  }
+
+  /** Called with an error too, when the connection is closed: then nobody counts any more. */
+  #onTaken(bytes: number): void {
+    if (this.#isClosed) return
+    this.#waiting -= bytes
+    this.#options.budget.add(-bytes)
+    this.#progressAt = performance.now()
+    if (this.#isClogged && this.#waiting <= this.#options.bytesMax) this.#clog(false)
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (const call of this.#waiters) {
+      if (!this.hasRoom) return
+      this.#waiters.delete(call)
+      call()
+    }
+  }
+
+  #clog(isClogged: boolean): void {
+    if (this.#isClogged === isClogged) return
+    this.#isClogged = isClogged
+    this.#options.onClogged(isClogged)
+  }
+}

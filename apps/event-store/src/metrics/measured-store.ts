@@ -1,0 +1,76 @@
+/** An EventStore whose appends and reads are timed, whoever calls it: HTTP, or a client's connection. */
+import {
+  EventStoreError,
+  type Appended,
+  type AppendRecordsRequest,
+  type AppendRequest,
+  type EventStore,
+  type ReadOptions,
+  type RecordedEvent,
+  type SubscribeOptions,
+  type SubscriptionMessage,
+} from '@synod/events'
+import type { NodeMetrics } from './node-metrics.ts'
+
+export class MeasuredStore implements EventStore {
+  readonly #inner: EventStore
+  readonly #metrics: Pick<NodeMetrics, 'appended' | 'read'>
+
+  constructor(inner: EventStore, metrics: Pick<NodeMetrics, 'appended' | 'read'>) {
+    this.#inner = inner
+    this.#metrics = metrics
+  }
+
+  append(request: AppendRequest, options?: { readonly signal?: AbortSignal }): Promise<Appended> {
+    return this.#timedAppend(() => this.#inner.append(request, options))
+  }
+
+  appendRecords(request: AppendRecordsRequest, options?: { readonly signal?: AbortSignal }): Promise<Appended> {
+    return this.#timedAppend(() => this.#inner.appendRecords(request, options))
+  }
+
+  readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
+    return this.#timed('stream', options, () => this.#inner.readStream(stream, options))
+  }
+
+  readAll(options: ReadOptions): Promise<readonly RecordedEvent[]> {
+    return this.#timed('all', options, () => this.#inner.readAll(options))
+  }
+
+  /** Not counted message by message: what is open is counted inside. */
+  subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionMessage> {
+    return this.#inner.subscribe(options)
+  }
+
+  position(): number {
+    return this.#inner.position()
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+
+  #timedAppend(run: () => Promise<Appended>): Promise<Appended> {
+    const begun = performance.now()
+    const appended = run()
+    appended.then(
+      () => this.#metrics.appended('appended', performance.now() - begun),
+      (error: unknown) => this.#metrics.appended(codeOf(error), performance.now() - begun),
+    )
+    return appended
+  }
+
+  #timed<T>(what: 'stream' | 'all', { consistency }: ReadOptions, run: () => Promise<T>): Promise<T> {
+    const begun = performance.now()
+    const page = run()
+    page.then(
+      () => this.#metrics.read(what, consistency, 'ok', performance.now() - begun),
+      (error: unknown) => this.#metrics.read(what, consistency, codeOf(error), performance.now() - begun),
+    )
+    return page
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof EventStoreError ? error.code : 'internal'
+}

@@ -1,0 +1,98 @@
+/**
+ * A projection: the list of all courses with the seats that are left, which no single stream holds. It follows all events from its
+ * checkpoint on, so a restart takes as long as what it missed, and it is at most a moment behind what was acknowledged.
+ *
+ * An event may come again after a crash, between an event and the checkpoint that holds it. The view is written with the position
+ * that it stands at, and continues behind that position: each event is in it once.
+ */
+import type { Client } from '@synod/client'
+import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts'
+import { courseOf, type CourseEvent } from './course-event.ts'
+
+export interface CourseSummary {
+  readonly course: string
+  readonly title: string
+  readonly seats: number
+  readonly taken: number
+}
+
+export class Catalogue {
+  readonly #client: Client<CourseEvent>
+  readonly #file: string
+  readonly #courses = new Map<string, CourseSummary>()
+  readonly #ending = new AbortController()
+  #position = 0n
+  #saved = 0n
+  #following: Promise<void> = Promise.resolve()
+
+  private constructor(client: Client<CourseEvent>, file: string) {
+    this.#client = client
+    this.#file = file
+  }
+
+  /**
+   * Settles when the view holds everything that was in the store at the start. `onFailure` gets the error that ends it, and then the
+   * process should end too: whoever runs it starts it again from the checkpoint.
+   */
+  static async start(client: Client<CourseEvent>, file: string, onFailure: (error: unknown) => void): Promise<Catalogue> {
+    const catalogue = new Catalogue(client, file)
+    const checkpoint = await readCheckpoint(file)
+    for (const summary of checkpoint?.courses ?? []) catalogue.#courses.set(summary.course, summary)
+    catalogue.#position = catalogue.#saved = checkpoint?.position ?? 0n
+    const caughtUp = Promise.withResolvers<void>()
+    catalogue.#following = catalogue.#follow(caughtUp.resolve).catch((error: unknown) => {
+      caughtUp.reject(error)
+      if (!catalogue.#ending.signal.aborted) onFailure(error)
+    })
+    await caughtUp.promise
+    return catalogue
+  }
+
+  /** The position of the last event that was considered. */
+  get position(): bigint {
+    return this.#position
+  }
+
+  list(): CourseSummary[] {
+    return [...this.#courses.values()].toSorted((a, b) => a.course.localeCompare(b.course))
+  }
+
+  /** Ends following, with the checkpoint written. */
+  async stop(): Promise<void> {
+    this.#ending.abort()
+    await this.#following
+    await this.#save()
+  }
+
+  async #follow(onCaughtUp: () => void): Promise<void> {
+    for await (const message of this.#client.subscribe({ after: this.#position, signal: this.#ending.signal })) {
+      if (message.kind === 'event') {
+        this.#apply(message.event.stream, message.event)
+        this.#position = message.event.position
+      } else if (message.kind !== 'fellBehind') {
+        // Nothing of ours up to here, or all of it applied: a good moment to save.
+        this.#position = message.position
+        await this.#save()
+        if (message.kind === 'caughtUp') onCaughtUp()
+      }
+    }
+  }
+
+  #apply(stream: string, event: CourseEvent): void {
+    const course = courseOf(stream)
+    if (course === undefined) return // the store is shared with others
+    if (event.type === 'CourseOpened') {
+      this.#courses.set(course, { course, ...event.data, taken: 0 })
+      return
+    }
+    const summary = this.#courses.get(course)
+    if (summary === undefined) throw new Error(`${event.type} in ${stream}, which was never opened`)
+    this.#courses.set(course, { ...summary, taken: summary.taken + (event.type === 'StudentEnrolled' ? 1 : -1) })
+  }
+
+  async #save(): Promise<void> {
+    if (this.#position === this.#saved) return
+    await writeCheckpoint(this.#file, { position: this.#position, courses: this.list() })
+    this.#saved = this.#position
+  }
+}

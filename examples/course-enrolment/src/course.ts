@@ -1,0 +1,52 @@
+/**
+ * The rules of a course, without a store: what it is after its events (`evolve`), and which events a wish leads to (the rest). A wish
+ * that came true already leads to no events, so that asking twice is asking once.
+ */
+import type { CourseEvent } from './course-event.ts'
+
+export interface Course {
+  readonly title: string
+  readonly seats: number
+  readonly students: ReadonlySet<string>
+}
+
+/** Why a wish is refused; `code` is for programs. */
+export class CourseRefusal extends Error {
+  readonly code: 'not_opened' | 'opened_otherwise' | 'full'
+  constructor(code: CourseRefusal['code'], message: string) {
+    super(message)
+    this.name = 'CourseRefusal'
+    this.code = code
+  }
+}
+
+/** Undefined is a course that has not been opened. */
+export function evolve(course: Course | undefined, event: CourseEvent): Course {
+  if (event.type === 'CourseOpened') return { ...event.data, students: new Set() }
+  if (course === undefined) throw new Error(`${event.type} in a course that was never opened`)
+  const { student } = event.data
+  const others = [...course.students].filter((one) => one !== student)
+  return { ...course, students: new Set(event.type === 'StudentEnrolled' ? [...others, student] : others) }
+}
+
+export function open(course: Course | undefined, title: string, seats: number): CourseEvent[] {
+  if (course === undefined) return [{ type: 'CourseOpened', data: { title, seats } }]
+  if (course.title === title && course.seats === seats) return []
+  throw new CourseRefusal('opened_otherwise', `it is open already, as "${course.title}" with ${course.seats} seats`)
+}
+
+export function enrol(course: Course | undefined, student: string): CourseEvent[] {
+  const { seats, students } = requireOpen(course)
+  if (students.has(student)) return []
+  if (students.size >= seats) throw new CourseRefusal('full', `all ${seats} seats are taken`)
+  return [{ type: 'StudentEnrolled', data: { student } }]
+}
+
+export function withdraw(course: Course | undefined, student: string): CourseEvent[] {
+  return requireOpen(course).students.has(student) ? [{ type: 'StudentWithdrew', data: { student } }] : []
+}
+
+function requireOpen(course: Course | undefined): Course {
+  if (course === undefined) throw new CourseRefusal('not_opened', 'there is no such course')
+  return course
+}

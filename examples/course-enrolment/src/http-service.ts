@@ -1,0 +1,78 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { BusyError, UnavailableError, type Client } from '@synod/client'
+import type { Catalogue } from './catalogue.ts'
+import { changeCourse } from './change-course.ts'
+import type { CourseEvent } from './course-event.ts'
+import { CourseRefusal, enrol, open, withdraw } from './course.ts'
+
+const bodyBytesMax = 16 * 1024
+const statuses = { not_opened: 404, opened_otherwise: 409, full: 409 } as const
+
+interface Answer {
+  readonly status: number
+  readonly body: unknown
+}
+
+/**
+ * `PUT /courses/{course}` `{title, seats}` · `PUT` or `DELETE /courses/{course}/students/{student}` · `GET /courses`, which may be a
+ * moment behind. Each may be repeated: what is true already is answered as if it had been done now.
+ */
+export function httpService(client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Server {
+  return createServer((request, response) => {
+    answer(request, client, catalogue).then(
+      ({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+      (error: unknown) => response.destroy(error as Error),
+    )
+  })
+}
+
+async function answer(request: IncomingMessage, client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Promise<Answer> {
+  try {
+    return await route(request, client, catalogue)
+  } catch (error) {
+    if (error instanceof CourseRefusal) return { status: statuses[error.code], body: { code: error.code, message: error.message } }
+    if (error instanceof BadRequest) return { status: 400, body: { code: 'bad_request', message: error.message } }
+    // Perhaps it happened: the caller repeats the same request, and it happens once.
+    if (error instanceof UnavailableError || error instanceof BusyError)
+      return { status: 503, body: { code: error.code, message: error.message } }
+    throw error
+  }
+}
+
+async function route(request: IncomingMessage, client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Promise<Answer> {
+  const { method = '', url = '' } = request
+  const [root, course, students, student, ...rest] = url.slice(1).split('/').map(decodeURIComponent)
+  if (root === 'courses' && rest.length === 0) {
+    if (method === 'GET' && course === undefined) return { status: 200, body: { courses: catalogue.list() } }
+    if (method === 'PUT' && course && students === undefined) {
+      const { title, seats } = await readCourseBody(request)
+      await changeCourse(client, course, (before) => open(before, title, seats))
+      return { status: 200, body: { course, title, seats } }
+    }
+    if ((method === 'PUT' || method === 'DELETE') && course && students === 'students' && student) {
+      await changeCourse(client, course, (before) => (method === 'PUT' ? enrol(before, student) : withdraw(before, student)))
+      return { status: 200, body: { course, student, isEnrolled: method === 'PUT' } }
+    }
+  }
+  return { status: 404, body: { code: 'no_such_route', message: `${method} ${url}` } }
+}
+
+class BadRequest extends Error {}
+
+async function readCourseBody(request: IncomingMessage): Promise<{ title: string; seats: number }> {
+  let text = ''
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += String(chunk)
+    if (text.length > bodyBytesMax) throw new BadRequest(`more than ${bodyBytesMax} bytes`)
+  }
+  let body: { title?: unknown; seats?: unknown } | null
+  try {
+    body = JSON.parse(text) as typeof body
+  } catch {
+    throw new BadRequest('the body is not JSON')
+  }
+  const { title, seats } = body ?? {}
+  if (typeof title !== 'string' || title === '') throw new BadRequest('title must be a string')
+  if (typeof seats !== 'number' || !Number.isInteger(seats) || seats < 1) throw new BadRequest('seats must be an integer from 1')
+  return { title, seats }
+}

@@ -1,0 +1,6 @@
+export { Catalogue, type CourseSummary } from './catalogue.ts'
+export { changeCourse } from './change-course.ts'
+export { readCheckpoint } from './checkpoint-file.ts'
+export { courseOf, streamOf, type CourseEvent } from './course-event.ts'
+export { CourseRefusal, enrol, evolve, open, withdraw, type Course } from './course.ts'
+export { startService, type Service, type ServiceOptions } from './service.ts'

@@ -1,0 +1,176 @@
+/** Faults of the event store: verdicts, the seam between memory and read side, subscriptions, what is flushed. */
+import type { PlantedFault } from '../planted-fault.ts'
+
+const folder = 'packages/events'
+const judge = `${folder}/src/append-judge.ts`
+const store = `${folder}/src/open-event-store.ts`
+const reader = `${folder}/src/event-reader.ts`
+
+export const faultsOfEvents: readonly PlantedFault[] = [
+  {
+    name: 'expected-checked-before-ordering',
+    breaks: 'what is expected is judged in the order of the log',
+    patches: [
+      {
+        file: judge,
+        find: 'return isAsExpected(expected, actual) ? [] : [{ write, actual }]',
+        replace: 'return write < 0 ? [{ write, actual }] : []',
+      },
+      {
+        file: store,
+        find: 'let outcome = await this.#proposer.propose(command, options)',
+        replace: `const actual = (await this.#machine.index.streams.find(request.stream))?.revision ?? -1
+    const { expected } = request
+    const fits = expected === 'any' || (expected === 'noStream' ? actual < 0 : expected === 'streamExists' ? actual >= 0 : actual === expected)
+    if (!fits) throw new WrongExpectedRevisionError(request.stream, expected, actual < 0 ? 'noStream' : actual)
+    let outcome = await this.#proposer.propose(command, options)`,
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'expected-checked-before-ids',
+    breaks: 'a retry is known by its event ids before the expected revision is looked at',
+    patches: [
+      { file: judge, find: 'if (before !== undefined) return { verdict: before }', replace: '' },
+      {
+        file: judge,
+        find: "if (violations.length > 0) return { verdict: { kind: 'wrongExpectedRevision', violations } }",
+        replace:
+          "if (violations.length > 0) return { verdict: { kind: 'wrongExpectedRevision', violations } }\n    if (before !== undefined) return { verdict: before }",
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'append-split',
+    breaks: 'the events of an append are one command',
+    patches: [
+      {
+        file: store,
+        find: 'this.#checkOpen()\n    const command = appendCommand(',
+        replace: `this.#checkOpen()
+    if (request.events.length > 1 && request.idempotencyKey === undefined) {
+      await this.append({ ...request, events: request.events.slice(0, -1) }, options)
+      return this.append({ ...request, events: request.events.slice(-1), expected: 'any' }, options)
+    }
+    const command = appendCommand(`,
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'retry-with-a-new-identity',
+    breaks: 'an append that is tried again keeps its event ids',
+    patches: [
+      {
+        file: store,
+        find: "if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)",
+        replace: `if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') {
+      const anew = { ...request, events: request.events.map(({ id: _, ...event }) => event) }
+      const again = appendCommand(anew, this.#limits, { recordedAt: 0, drawId: this.#drawId })
+      outcome = await this.#proposer.propose(again, options)
+    }`,
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 500 },
+      { by: 'seeds', mode: 'multi', seedsMax: 500 },
+    ],
+  },
+  {
+    name: 'key-stands-for-any-request',
+    breaks: 'an idempotency key belongs to one request',
+    patches: [
+      {
+        file: `${folder}/src/idempotency-keys.ts`,
+        find: "return bytesEqual(row.digest, digest) ? row.answer : 'other'",
+        replace: 'return row.answer',
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'hand-over-doubles-one',
+    breaks: 'an event is read from the read side or from memory, not from both',
+    patches: [
+      { file: reader, find: 'this.#positions(from, Math.min(to, first - 1))', replace: 'this.#positions(from, Math.min(to, first))' },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'hand-over-skips-one',
+    breaks: 'an event is in the read side or in memory',
+    patches: [
+      { file: reader, find: 'this.#positions(from, Math.min(to, first - 1))', replace: 'this.#positions(from, Math.min(to, first - 2))' },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'subscription-resumes-one-late',
+    breaks: 'a subscription goes on with the event after the last one',
+    patches: [{ file: store, find: 'Math.max(1, from ?? 1) : afterPosition + 1', replace: 'Math.max(1, from ?? 1) : afterPosition + 2' }],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 100 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
+    ],
+  },
+  {
+    name: 'subscription-claims-what-it-has-not-seen',
+    breaks: 'a checkpoint covers what was looked at',
+    patches: [
+      {
+        file: `${folder}/src/subscription.ts`,
+        find: 'return { last: state?.revision ?? -1, head }',
+        replace: 'return { last: state?.revision ?? -1, head: tail.head }',
+      },
+    ],
+    killers: [
+      { by: 'test', folder, file: 'subscription-resume.test.ts', test: 'nothing is claimed that came while the stream was looked up' },
+    ],
+  },
+  {
+    name: 'flush-claims-what-waits',
+    breaks: 'the mark of the read side covers what was flushed',
+    patches: [
+      {
+        file: `${folder}/src/flusher.ts`,
+        find: 'this.#waiting.length === 0 || last === undefined ? this.#applied : last.record.slot',
+        replace: 'this.#applied',
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 200 },
+      { by: 'seeds', mode: 'multi', seedsMax: 200 },
+    ],
+  },
+  {
+    name: 'tail-drops-what-is-not-flushed',
+    breaks: 'what leaves the memory is in the read side',
+    patches: [
+      { file: `${folder}/src/tail.ts`, find: ' || record.firstPosition + record.offsets.length - 1 > this.#flushedPosition', replace: '' },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 200 },
+      { by: 'seeds', mode: 'multi', seedsMax: 200 },
+    ],
+  },
+]
