@@ -19,7 +19,15 @@ program
   .option('--consensus <package>', 'the consensus package of a new cluster (@synod/consensus-paxos)')
   .option('--paxos <mode>', 'of Paxos: basic or multi', oneOf('basic', 'multi'))
   .option('--no-restart', 'leaves a node that dies dead')
-  .addHelpText('after', examples('synod start', 'synod start --nodes 5 --port 3000', 'synod start --transport nats', 'SYNOD_DATA=/srv/synod synod start --paxos basic'))
+  .addHelpText(
+    'after',
+    examples(
+      'synod start',
+      'synod start --nodes 5 --port 3000',
+      'synod start --transport nats',
+      'SYNOD_DATA=/srv/synod synod start --paxos basic',
+    ),
+  )
   .action(async (options: StartOptions) => {
     const { start } = await import('./supervisor/start.ts')
     process.exitCode = await start(options)

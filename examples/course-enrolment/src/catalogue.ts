@@ -11,7 +11,6 @@ import { courseOf, type CourseEvent } from './course-event.ts'
 
 export interface CourseSummary {
   readonly course: string
-  readonly title: string
   readonly seats: number
   readonly taken: number
 }
@@ -81,13 +80,14 @@ export class Catalogue {
   #apply(stream: string, event: CourseEvent): void {
     const course = courseOf(stream)
     if (course === undefined) return // the store is shared with others
-    if (event.type === 'CourseOpened') {
-      this.#courses.set(course, { course, ...event.data, taken: 0 })
-      return
-    }
-    const summary = this.#courses.get(course)
-    if (summary === undefined) throw new Error(`${event.type} in ${stream}, which was never opened`)
-    this.#courses.set(course, { ...summary, taken: summary.taken + (event.type === 'StudentEnrolled' ? 1 : -1) })
+    const before = this.#courses.get(course)
+    if (event.type === 'CourseOpened') this.#courses.set(course, { course, seats: event.data.seats, taken: 0 })
+    else if (event.type === 'StudentEnrolled') this.#change(before, 1)
+    else if (event.type === 'StudentWithdrew') this.#change(before, -1)
+  }
+
+  #change(before: CourseSummary | undefined, by: number): void {
+    if (before !== undefined) this.#courses.set(before.course, { ...before, taken: before.taken + by })
   }
 
   async #save(): Promise<void> {

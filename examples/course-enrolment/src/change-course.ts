@@ -29,14 +29,19 @@ export async function changeCourse(
   }
 }
 
-async function readCourse(client: Client<CourseEvent>, name: string): Promise<{ course?: Course; revision?: bigint }> {
-  let read: { course?: Course; revision?: bigint } = {}
+async function readCourse(
+  client: Client<CourseEvent>,
+  name: string,
+): Promise<{ course: Course | undefined; revision: bigint | undefined }> {
+  let course: Course | undefined
+  let revision: bigint | undefined
   try {
     for await (const event of client.readStream(streamOf(name))) {
-      read = { course: evolve(read.course, event), revision: event.revision }
+      course = evolve(course, event)
+      revision = event.revision
     }
   } catch (error) {
     if (!(error instanceof StreamNotFoundError)) throw error // no events yet
   }
-  return read
+  return { course, revision }
 }

@@ -1,6 +1,6 @@
 /** Everything that happens to a course. Its stream is `course-<name>`; these types flow through the client. */
 export type CourseEvent =
-  | { readonly type: 'CourseOpened'; readonly data: { readonly title: string; readonly seats: number } }
+  | { readonly type: 'CourseOpened'; readonly data: { readonly seats: number } }
   | { readonly type: 'StudentEnrolled'; readonly data: { readonly student: string } }
   | { readonly type: 'StudentWithdrew'; readonly data: { readonly student: string } }
 

@@ -5,7 +5,6 @@
 import type { CourseEvent } from './course-event.ts'
 
 export interface Course {
-  readonly title: string
   readonly seats: number
   readonly students: ReadonlySet<string>
 }
@@ -20,19 +19,24 @@ export class CourseRefusal extends Error {
   }
 }
 
-/** Undefined is a course that has not been opened. */
-export function evolve(course: Course | undefined, event: CourseEvent): Course {
-  if (event.type === 'CourseOpened') return { ...event.data, students: new Set() }
-  if (course === undefined) throw new Error(`${event.type} in a course that was never opened`)
-  const { student } = event.data
-  const others = [...course.students].filter((one) => one !== student)
-  return { ...course, students: new Set(event.type === 'StudentEnrolled' ? [...others, student] : others) }
+/** Undefined is a course that has not been opened; what others appended before that, or of types that are not ours, changes nothing. */
+export function evolve(course: Course | undefined, event: CourseEvent): Course | undefined {
+  switch (event.type) {
+    case 'CourseOpened':
+      return { seats: event.data.seats, students: new Set() }
+    case 'StudentEnrolled':
+      return course && { ...course, students: course.students.union(new Set([event.data.student])) }
+    case 'StudentWithdrew':
+      return course && { ...course, students: course.students.difference(new Set([event.data.student])) }
+    default:
+      return course
+  }
 }
 
-export function open(course: Course | undefined, title: string, seats: number): CourseEvent[] {
-  if (course === undefined) return [{ type: 'CourseOpened', data: { title, seats } }]
-  if (course.title === title && course.seats === seats) return []
-  throw new CourseRefusal('opened_otherwise', `it is open already, as "${course.title}" with ${course.seats} seats`)
+export function open(course: Course | undefined, seats: number): CourseEvent[] {
+  if (course === undefined) return [{ type: 'CourseOpened', data: { seats } }]
+  if (course.seats === seats) return []
+  throw new CourseRefusal('opened_otherwise', `it is open already, with ${course.seats} seats`)
 }
 
 export function enrol(course: Course | undefined, student: string): CourseEvent[] {

@@ -14,18 +14,18 @@ interface Answer {
 }
 
 /**
- * `PUT /courses/{course}` `{title, seats}` · `PUT` or `DELETE /courses/{course}/students/{student}` · `GET /courses`, which may be a
+ * `PUT /courses/{course}` `{seats}` · `PUT` or `DELETE /courses/{course}/students/{student}` · `GET /courses`, which may be a
  * moment behind. Each may be repeated: what is true already is answered as if it had been done now.
  */
 export function httpService(client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Server {
   return createServer((request, response) => {
-    answer(request, client, catalogue).then(
-      ({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
-      (error: unknown) => response.destroy(error as Error),
-    )
+    void answer(request, client, catalogue).then(({ status, body }) => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    })
   })
 }
 
+/** Never rejects. */
 async function answer(request: IncomingMessage, client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Promise<Answer> {
   try {
     return await route(request, client, catalogue)
@@ -35,19 +35,20 @@ async function answer(request: IncomingMessage, client: Client<CourseEvent>, cat
     // Perhaps it happened: the caller repeats the same request, and it happens once.
     if (error instanceof UnavailableError || error instanceof BusyError)
       return { status: 503, body: { code: error.code, message: error.message } }
-    throw error
+    console.error(error)
+    return { status: 500, body: { code: 'internal', message: (error as Error).message } }
   }
 }
 
 async function route(request: IncomingMessage, client: Client<CourseEvent>, catalogue: Pick<Catalogue, 'list'>): Promise<Answer> {
   const { method = '', url = '' } = request
-  const [root, course, students, student, ...rest] = url.slice(1).split('/').map(decodeURIComponent)
+  const [root, course, students, student, ...rest] = decodedParts(url)
   if (root === 'courses' && rest.length === 0) {
     if (method === 'GET' && course === undefined) return { status: 200, body: { courses: catalogue.list() } }
     if (method === 'PUT' && course && students === undefined) {
-      const { title, seats } = await readCourseBody(request)
-      await changeCourse(client, course, (before) => open(before, title, seats))
-      return { status: 200, body: { course, title, seats } }
+      const seats = await readSeats(request)
+      await changeCourse(client, course, (before) => open(before, seats))
+      return { status: 200, body: { course, seats } }
     }
     if ((method === 'PUT' || method === 'DELETE') && course && students === 'students' && student) {
       await changeCourse(client, course, (before) => (method === 'PUT' ? enrol(before, student) : withdraw(before, student)))
@@ -59,20 +60,27 @@ async function route(request: IncomingMessage, client: Client<CourseEvent>, cata
 
 class BadRequest extends Error {}
 
-async function readCourseBody(request: IncomingMessage): Promise<{ title: string; seats: number }> {
+function decodedParts(url: string): string[] {
+  try {
+    return url.slice(1).split('/').map(decodeURIComponent)
+  } catch {
+    throw new BadRequest(`${url} is not percent-encoded`)
+  }
+}
+
+async function readSeats(request: IncomingMessage): Promise<number> {
   let text = ''
   for await (const chunk of request.setEncoding('utf8')) {
     text += String(chunk)
     if (text.length > bodyBytesMax) throw new BadRequest(`more than ${bodyBytesMax} bytes`)
   }
-  let body: { title?: unknown; seats?: unknown } | null
+  let body: { seats?: unknown } | null
   try {
     body = JSON.parse(text) as typeof body
   } catch {
     throw new BadRequest('the body is not JSON')
   }
-  const { title, seats } = body ?? {}
-  if (typeof title !== 'string' || title === '') throw new BadRequest('title must be a string')
+  const { seats } = body ?? {}
   if (typeof seats !== 'number' || !Number.isInteger(seats) || seats < 1) throw new BadRequest('seats must be an integer from 1')
-  return { title, seats }
+  return seats
 }

@@ -27,7 +27,7 @@ afterAll(async () => {
 
 it('gives each seat away once, whoever asks whom, while the leader is killed', { timeout: 120_000 }, async () => {
   const courses = Array.from({ length: 10 }, (_, index) => `c${index}`)
-  await Promise.all(courses.map((course) => put(`/courses/${course}`, { title: course, seats: 3 })))
+  await Promise.all(courses.map((course) => put(`/courses/${course}`, { seats: 3 })))
   const wishes = courses.flatMap((course) => Array.from({ length: 12 }, (_, index) => ({ course, student: `s${index}` })))
   const asked = wishes.map(({ course, student }) => putUntilAnswered(`/courses/${course}/students/${student}`))
   await cluster.killLeader()
@@ -65,13 +65,13 @@ it('resumes its projection after its checkpoint, with nothing twice and nothing 
   await first.stop()
   const kept = await readCheckpoint(join(folder, 'one'))
   expect(kept?.position).toBe(first.catalogue.position)
-  await put('/courses/late', { title: 'late', seats: 2 }, second)
+  await put('/courses/late', { seats: 2 }, second)
   await put('/courses/late/students/ada', undefined, second)
   await fetch(`${second.url}/courses/c0/students/${(await enrolledIn('c0'))[0]}`, { method: 'DELETE' })
   services[0] = await serve('one')
   const summaries = await courses(services[0].url)
-  expect(summaries).toContainEqual({ course: 'late', title: 'late', seats: 2, taken: 1 })
-  expect(summaries).toContainEqual({ course: 'c0', title: 'c0', seats: 3, taken: 2 })
+  expect(summaries).toContainEqual({ course: 'late', seats: 2, taken: 1 })
+  expect(summaries).toContainEqual({ course: 'c0', seats: 3, taken: 2 })
   expect(summaries).toHaveLength(11)
   expect(services[0].catalogue.position).toBeGreaterThan(kept?.position ?? 0n)
   expect(failures).toEqual([])
@@ -100,9 +100,10 @@ it('has the first code of the README, which does what it says', { timeout: 120_0
 })
 
 it('says what is wrong with a request', { timeout: 60_000 }, async () => {
-  expect(await put('/courses/x', { title: 'x', seats: 0 })).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+  expect(await put('/courses/x', { seats: 0 })).toMatchObject({ status: 400, body: { code: 'bad_request' } })
   expect(await put('/courses/none/students/ada')).toMatchObject({ status: 404, body: { code: 'not_opened' } })
-  expect(await put('/courses/c1', { title: 'another', seats: 3 })).toMatchObject({ status: 409, body: { code: 'opened_otherwise' } })
+  expect(await put('/courses/c1', { seats: 4 })).toMatchObject({ status: 409, body: { code: 'opened_otherwise' } })
+  expect(await put('/courses/%E0')).toMatchObject({ status: 400, body: { code: 'bad_request' } })
   expect(await put('/somewhere')).toMatchObject({ status: 404, body: { code: 'no_such_route' } })
 })
 

@@ -19,7 +19,7 @@ import { toExpected, toFrom, toLimit, toStart, toStream, toWord } from './argume
 import { RequestLane, type LaneLimits } from './request-lane.ts'
 import { Ticker, tickMilliseconds } from './ticker.ts'
 
-const subscriptionsMax = 4096
+const subscriptionsMax = 1024
 /** Pages asked for at a time, linearizable and local each; 8 MiB each at most. */
 const pagesInFlightMax = 64
 const pagesWaitingMax = 16_384

@@ -42,7 +42,9 @@ describe('append', () => {
     const nodes = await world.nodes(1)
     const client = world.client(nodes)
     const kinds: (Expected | undefined)[] = [undefined, 'any', 'noStream', 'streamExists', 0n, 9_007_199_254_740_991n]
-    await Promise.allSettled(kinds.map((expected) => client.append('a', { type: 'T', data: 1 }, expected === undefined ? {} : { expected })))
+    await Promise.allSettled(
+      kinds.map((expected) => client.append('a', { type: 'T', data: 1 }, expected === undefined ? {} : { expected })),
+    )
     expect(nodes[0].messages('append').map(({ expected }) => expected)).toEqual([
       'any',
       'any',
@@ -122,7 +124,13 @@ describe('append', () => {
       [{ type: 'T', data: { deep: [1, Number.NaN] } }, /event 0: data .*NaN/],
       [{ type: 'T', data: [undefined] }, /event 0: data .*undefined at place 0/],
       [{ type: 'T', data: 1, metadata: { at: Infinity } }, /event 0: metadata .*Infinity/],
-      [[{ type: 'T', data: 1 }, { type: '', data: 1 }], /event 1: type/],
+      [
+        [
+          { type: 'T', data: 1 },
+          { type: '', data: 1 },
+        ],
+        /event 1: type/,
+      ],
       [{ data: 1 }, /event 0: type/],
       [{ type: '\ud800', data: 1 }, /event 0: its type and tags/],
       [{ type: 'T', data: 1, tags: ['\udc00'] }, /event 0: its type and tags/],

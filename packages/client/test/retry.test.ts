@@ -301,8 +301,11 @@ describe('connections', { concurrent: true }, () => {
     const client = world.client([nodes[2]!])
     await client.append('a', event)
     await vi.waitFor(() => expect(client.status().connections).toHaveLength(2))
-    await vi.waitFor(() => expect(client.status().connections).toMatchObject([{ node: 'n1', isLeader: true }]), { timeout: 30_000, interval: 250 })
-    expect(nodes[2]!.connections.size).toBe(0)
+    await vi.waitFor(() => expect(client.status().connections).toMatchObject([{ node: 'n1', isLeader: true }]), {
+      timeout: 30_000,
+      interval: 250,
+    })
+    await vi.waitFor(() => expect(nodes[2]!.connections.size).toBe(0))
     expect(await all(client.readAll())).toHaveLength(1)
     expect(client.status().counters.connectionsLost).toBe(0)
   })

@@ -10,12 +10,10 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class ByteReader {
   readonly #bytes: Bytes
-  readonly #view: DataView
   #at = 0
 
   constructor(bytes: Bytes) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get remaining(): number {
@@ -28,22 +26,24 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1))
+    const at = this.#take(1)
+    return this.#bytes[at]!
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2))
+    const at = this.#take(2)
+    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4))
+    return get32(this.#bytes, this.#take(4))
   }
 
   u53(): number {
     const at = this.#take(8)
-    const high = this.#view.getUint32(at)
+    const high = get32(this.#bytes, at)
     if (high > 0x1f_ffff) throw new MalformedError(`a number above 2^53 at byte ${at}`)
-    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+    return high * 0x1_0000_0000 + get32(this.#bytes, at + 4)
   }
 
   bool(): boolean {
@@ -66,6 +66,7 @@ export class ByteReader {
 
   string(max = Number.MAX_SAFE_INTEGER): string {
     const bytes = this.bytes(max)
+    if (bytes.length === 0) return ''
     try {
       return decoder.decode(bytes)
     } catch {
@@ -96,4 +97,9 @@ export class ByteReader {
     this.#at = at + length
     return at
   }
+}
+
+// Single loads, within what was taken: a DataView would be one more object for every reader.
+function get32(bytes: Bytes, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }

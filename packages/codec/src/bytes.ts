@@ -2,6 +2,7 @@
 export type Bytes = Uint8Array
 
 export function bytesEqual(left: Bytes, right: Bytes): boolean {
+  if (left === right) return true
   if (left.length !== right.length) return false
   for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false
   return true

@@ -47,7 +47,7 @@ export class HostedLoglet<M> implements Loglet {
   #durableToken: Token = 0
   #turnScheduled = false
   #nextId = 0
-  #role: Omit<LogletStatus, 'decidedHigh'> = { role: 'follower', available: false }
+  #status: LogletStatus = { role: 'follower', available: false, decidedHigh: 0 }
   #cancelTick: () => void = () => {}
   /** Who waits in `stepDown`. */
   #onNewLeader: () => void = () => {}
@@ -108,7 +108,10 @@ export class HostedLoglet<M> implements Loglet {
   }
 
   status(): LogletStatus {
-    return { ...this.#role, decidedHigh: this.#core.decidedHigh }
+    // Asked for with every append, and new with every slot.
+    const { decidedHigh } = this.#core
+    if (this.#status.decidedHigh !== decidedHigh) this.#status = { ...this.#status, decidedHigh }
+    return this.#status
   }
 
   onStatus(listener: () => void): void {
@@ -117,7 +120,7 @@ export class HostedLoglet<M> implements Loglet {
 
   async stepDown(): Promise<void> {
     const { self, scheduler } = this.#options
-    if (this.#closed || this.#role.leader !== self) return
+    if (this.#closed || this.#status.leader !== self) return
     await new Promise<void>((resolve) => {
       const cancel = scheduler.at(scheduler.now() + stepDownMs, resolve)
       this.#onNewLeader = () => {
@@ -220,9 +223,10 @@ export class HostedLoglet<M> implements Loglet {
         return
       case 'role':
         if (effect.role === 'candidate') this.#counters.elections++
-        this.#role = {
+        this.#status = {
           role: effect.role,
           available: effect.available,
+          decidedHigh: this.#core.decidedHigh,
           ...(effect.leader === undefined ? {} : { leader: effect.leader }),
           ...(effect.why === undefined ? {} : { why: effect.why }),
         }

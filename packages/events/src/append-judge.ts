@@ -14,9 +14,14 @@ import type { StreamState } from './stream-state.ts'
 import type { StreamTable } from './stream-table.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'
 
+type Violation = Extract<Verdict, { kind: 'wrongExpectedRevision' }>['violations'][number]
+
+const none: readonly Violation[] = []
+
 export interface Judged {
   readonly verdict: Verdict
-  readonly wrote?: readonly number[]
+  /** Absent when it appended nothing. */
+  readonly wrote?: readonly StreamWrite[]
 }
 
 export class AppendJudge {
@@ -61,19 +66,16 @@ export class AppendJudge {
     const states = append.writes.map(({ stream }) => this.#state(stream))
     const before = this.#appendedBefore(append, blobs, states)
     if (before !== undefined) return { verdict: before }
-    const violations = append.writes.flatMap(({ expected }, write) => {
-      const actual = states[write]?.revision ?? -1
-      return isAsExpected(expected, actual) ? [] : [{ write, actual }]
-    })
+    const violations = violationsOf(append.writes, states)
     if (violations.length > 0) return { verdict: { kind: 'wrongExpectedRevision', violations } }
     return this.#append(append.writes, blobs, states)
   }
 
   /** The verdict when the ids decide it: all stand there in this order, or some stand somewhere. Undefined: none is known. */
   #appendedBefore({ writes }: AppendCommand, blobs: readonly Bytes[], states: readonly StreamState[]): Verdict | undefined {
-    const positions = blobs.map((blob) => this.#ids.position(blob, recordIdOffset))
-    const known = positions.findIndex((position) => position > 0)
+    const known = blobs.findIndex((blob) => this.#ids.position(blob, recordIdOffset) > 0)
     if (known < 0) return duplicateId(blobs)
+    const positions = blobs.map((blob) => this.#ids.position(blob, recordIdOffset))
     const revisions: number[] = []
     let event = 0
     for (const [write, { count }] of writes.entries()) {
@@ -104,7 +106,7 @@ export class AppendJudge {
       return state.revision
     })
     this.#head += blobs.length
-    return { verdict: { kind: 'appended', position: this.#head, revisions }, wrote: writes.map(({ count }) => count) }
+    return { verdict: { kind: 'appended', position: this.#head, revisions }, wrote: writes }
   }
 
   #state(stream: string): StreamState {
@@ -117,6 +119,15 @@ export class AppendJudge {
 
 export function malformed(why: string): Judged {
   return { verdict: { kind: 'malformed', why } }
+}
+
+/** Every violated check at once. */
+function violationsOf(writes: readonly StreamWrite[], states: readonly StreamState[]): readonly Violation[] {
+  if (writes.every(({ expected }, write) => isAsExpected(expected, states[write]!.revision))) return none
+  return writes.flatMap(({ expected }, write) => {
+    const actual = states[write]!.revision
+    return isAsExpected(expected, actual) ? [] : [{ write, actual }]
+  })
 }
 
 function isAsExpected(expected: Expected, actual: number): boolean {

@@ -72,8 +72,10 @@ class Machine implements EventMachine {
   readonly #advance: Advance
   readonly #builder = new SlotBuilder()
   readonly #judge: AppendJudge
-  /** Decoded by `prefetch` and not yet applied. */
-  readonly #decoded = new Map<Envelope, AppendCommand | MalformedError>()
+  /** Decoded by `prefetch`, in the order in which they will be applied, if they are, and how many of them have passed. */
+  #prefetched: readonly Envelope[] = []
+  readonly #decoded: (AppendCommand | MalformedError | undefined)[] = []
+  #passed = 0
   #closing: Promise<void> | undefined
 
   constructor({ readSide, limits = {}, scheduler = systemScheduler, onFailure = () => {} }: EventMachineOptions) {
@@ -126,19 +128,20 @@ class Machine implements EventMachine {
   }
 
   prefetch(commands: readonly Envelope[]): Promise<void> | undefined {
-    this.#decoded.clear()
+    this.#prefetched = commands
+    this.#decoded.length = this.#passed = 0
     this.#streams.beginBatch()
-    const missing = new Set<string>()
+    let missing: Set<string> | undefined
     for (const command of commands) {
       // Openings are the log's own; an unknown version is for `apply` to halt at.
-      if (command.session === 0 || command.version !== appendCommandVersion) continue
-      const decoded = decode(command)
-      this.#decoded.set(command, decoded)
-      if (decoded instanceof MalformedError) continue
-      for (const { stream } of decoded.writes) if (this.#streams.get(stream) === undefined) missing.add(stream)
+      const isOurs = command.session !== 0 && command.version === appendCommandVersion
+      const decoded = isOurs ? decode(command) : undefined
+      this.#decoded.push(decoded)
+      if (decoded === undefined || decoded instanceof MalformedError) continue
+      for (const { stream } of decoded.writes) if (this.#streams.get(stream) === undefined) (missing ??= new Set()).add(stream)
     }
     const room = this.#flusher.room()
-    if (missing.size === 0) return room
+    if (missing === undefined) return room
     return this.#load([...missing], room)
   }
 
@@ -149,9 +152,9 @@ class Machine implements EventMachine {
       )
     }
     this.#builder.begin(at, this.#judge.head + 1)
-    const append = this.#decoded.get(command) ?? decode(command)
+    const append = this.#takeDecoded(command) ?? decode(command)
     const { verdict, wrote } = append instanceof MalformedError ? malformed(append.message) : this.#judge.judge(command, append)
-    this.#builder.answer({ index: at.index, verdict, ...(wrote === undefined ? {} : { wrote }) })
+    this.#builder.answer(at.index, verdict, wrote)
     return verdict
   }
 
@@ -189,6 +192,14 @@ class Machine implements EventMachine {
     // A failed flush was told by onFailure, and the log has what is not flushed.
     await this.#flusher.drain().catch(() => {})
     await this.#readSide.close()
+  }
+
+  /** Commands are applied in the order in which they were prefetched; the log may leave some out. */
+  #takeDecoded(command: Envelope): AppendCommand | MalformedError | undefined {
+    const at = this.#prefetched.indexOf(command, this.#passed)
+    if (at < 0) return undefined
+    this.#passed = at + 1
+    return this.#decoded[at]
   }
 
   async #load(missing: readonly string[], room: Promise<void> | undefined): Promise<void> {

@@ -5,12 +5,12 @@
  * A failed flush is not tried again, for nobody knows whether it took effect: the node stops, and at its next start the
  * mark says where the log has to be read again.
  */
+import type { Bytes } from '@synod/codec'
 import type { Slot } from '@synod/log'
 import type { Scheduler } from '@synod/transport'
 import type { EventMachineLimits } from './event-machine-limits.ts'
 import type { KeyRow, ReadSide, ReadSideMark, SlotToFlush, StreamName } from './read-side.ts'
-import { encodeSlotIndex } from './slot-index.ts'
-import type { SlotAnswer, SlotRecord } from './slot-record.ts'
+import type { SlotRecord } from './slot-record.ts'
 import { recordBytes, type Tail } from './tail.ts'
 
 /** Slots without commands move the mark only now and then: reading them again costs next to nothing. */
@@ -18,7 +18,8 @@ const idleSlots = 4096
 
 export interface AppliedSlot {
   readonly record: SlotRecord
-  readonly answers: readonly SlotAnswer[]
+  /** What the slot's row says (slot-index.ts). */
+  readonly index: Bytes
   readonly streams: readonly StreamName[]
   readonly keys: readonly KeyRow[]
   /** Keys up to this sequence were forgotten by the end of the slot; not more, or a replay from here would judge otherwise. */
@@ -181,17 +182,10 @@ function rowsOf({ record, keys }: AppliedSlot): number {
   return Math.max(1, record.offsets.length) + keys.length
 }
 
-function slotToFlush({ record, answers }: AppliedSlot): SlotToFlush {
-  const { slot, firstPosition, revisions, offsets, lengths } = record
+function slotToFlush({ record, index }: AppliedSlot): SlotToFlush {
+  const { slot, firstPosition, streams, revisions, offsets, lengths } = record
   const count = offsets.length
-  return {
-    slot,
-    firstPosition: count === 0 ? 0 : firstPosition,
-    count,
-    index: encodeSlotIndex(record, answers),
-    streamNumbers: Uint32Array.from(record.streams, (state) => state.number),
-    revisions,
-    offsets,
-    lengths,
-  }
+  const streamNumbers = new Uint32Array(count)
+  for (let event = 0; event < count; event++) streamNumbers[event] = streams[event]!.number
+  return { slot, firstPosition: count === 0 ? 0 : firstPosition, count, index, streamNumbers, revisions, offsets, lengths }
 }

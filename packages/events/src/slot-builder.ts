@@ -2,8 +2,11 @@
 import type { Bytes } from '@synod/codec'
 import type { CommandAt, Slot } from '@synod/log'
 import type { KeyRow } from './read-side.ts'
-import type { SlotAnswer, SlotRecord } from './slot-record.ts'
+import type { StreamWrite } from './append-command.ts'
+import { SlotIndexWriter } from './slot-index.ts'
+import type { SlotRecord } from './slot-record.ts'
 import type { StreamState } from './stream-state.ts'
+import type { Verdict } from './verdict.ts'
 
 const nothing = new Uint8Array(0)
 
@@ -15,13 +18,15 @@ export class SlotBuilder {
   #revisions = new Float64Array(256)
   #offsets = new Uint32Array(256)
   #lengths = new Uint32Array(256)
-  #answers: SlotAnswer[] = []
+  readonly #index = new SlotIndexWriter()
+  /** Events of answered commands. */
+  #answered = 0
   #keys: KeyRow[] = []
 
   /** Called before each command. `firstPosition` counts when it is the slot's first. */
   begin(at: CommandAt, firstPosition: number): void {
     if (this.#slot === at.slot) return
-    if (this.#answers.length > 0) throw new Error(`slot ${at.slot} began before slot ${this.#slot} was ended`)
+    if (this.#index.answers > 0) throw new Error(`slot ${at.slot} began before slot ${this.#slot} was ended`)
     this.#slot = at.slot
     this.#entry = at.entry
     this.#firstPosition = firstPosition
@@ -39,8 +44,16 @@ export class SlotBuilder {
     this.#lengths[at] = blob.length
   }
 
-  answer(answer: SlotAnswer): void {
-    this.#answers.push(answer)
+  /** The command's place in its slot's batch, and its writes when it appended here: a retry is answered `appended` too, and wrote nothing. */
+  answer(index: number, verdict: Verdict, wrote: readonly StreamWrite[] | undefined): void {
+    if (wrote === undefined) return this.#index.refused(index, verdict)
+    this.#index.appended(index, wrote.length)
+    for (const { count } of wrote) {
+      const first = this.#answered
+      this.#index.write(this.#streams[first]!.number, this.#revisions[first]!, count)
+      for (const end = first + count; this.#answered < end; this.#answered++)
+        this.#index.event(this.#entry, this.#offsets[this.#answered]!, this.#lengths[this.#answered]!)
+    }
   }
 
   key(row: KeyRow): void {
@@ -48,8 +61,8 @@ export class SlotBuilder {
   }
 
   /** Undefined when no command of the slot was answered. */
-  end(slot: Slot): { readonly record: SlotRecord; readonly answers: readonly SlotAnswer[]; readonly keys: readonly KeyRow[] } | undefined {
-    if (this.#slot !== slot || this.#answers.length === 0) return undefined
+  end(slot: Slot): { readonly record: SlotRecord; readonly index: Bytes; readonly keys: readonly KeyRow[] } | undefined {
+    if (this.#slot !== slot || this.#index.answers === 0) return undefined
     const count = this.#streams.length
     const record: SlotRecord = {
       slot,
@@ -60,9 +73,9 @@ export class SlotBuilder {
       offsets: this.#offsets.slice(0, count),
       lengths: this.#lengths.slice(0, count),
     }
-    const ended = { record, answers: this.#answers, keys: this.#keys }
+    const ended = { record, index: this.#index.finish(), keys: this.#keys }
     this.#streams = []
-    this.#answers = []
+    this.#answered = 0
     this.#keys = []
     this.#entry = nothing
     return ended

@@ -13,10 +13,11 @@ import { crc32 } from 'node:zlib'
 import type { Bytes } from '@synod/codec'
 import { recordIdOffset } from '@synod/event-record'
 import { ReadSideError, type SlotRow } from './read-side.ts'
-import type { SlotAnswer, SlotRecord } from './slot-record.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'
 
 const version = 1
+/** The room for one slot's index that is kept for the next; about 10,000 events. */
+const keptBytesMax = 256 * 1024
 
 /** By event, as in a SlotRecord. */
 export interface SlotIndex {
@@ -28,37 +29,71 @@ export interface SlotIndex {
   readonly answers: ReadonlyMap<number, Verdict>
 }
 
-export function encodeSlotIndex(record: SlotRecord, answers: readonly SlotAnswer[]): Bytes {
-  const refusals = answers.map(({ verdict, wrote }) => (wrote === undefined ? encodeVerdict(verdict) : undefined))
-  const writes = answers.reduce((sum, { wrote }) => sum + (wrote?.length ?? 0), 0)
-  const refusalBytes = refusals.reduce((sum, refusal) => sum + (refusal?.length ?? 0), 0)
-  const out = new VarintWriter(16 + answers.length * 16 + refusalBytes + writes * 24 + record.offsets.length * 26)
-  out.raw(version)
-  out.varint(answers.length)
-  let [last, event, end] = [-1, 0, 0]
-  answers.forEach(({ index, wrote = [] }, at) => {
-    out.varint(index - last - 1)
-    last = index
-    out.varint(wrote.length)
-    const refusal = refusals[at]
-    if (refusal !== undefined) {
-      out.varint(refusal.length)
-      out.bytes(refusal, 0, refusal.length)
-    }
-    for (const count of wrote) {
-      out.varint(record.streams[event]?.number ?? 0)
-      out.varint(record.revisions[event] ?? 0)
-      out.varint(count)
-      for (let left = count; left > 0; left--, event++) {
-        const [offset = 0, length = 0] = [record.offsets[event], record.lengths[event]]
-        out.varint(offset - end)
-        out.varint(length)
-        out.bytes(record.entry, offset + recordIdOffset, 16)
-        end = offset + length
-      }
-    }
-  })
-  return out.sealed()
+/**
+ * Writes the index of one slot after the other, each while its commands are applied: what waits for the read side is then
+ * one piece of bytes a slot, and no object lives longer than its slot.
+ */
+export class SlotIndexWriter {
+  readonly #body = new VarintWriter(4096)
+  #answers = 0
+  #last = -1
+  /** Where the last event ends in the entry. */
+  #end = 0
+
+  get answers(): number {
+    return this.#answers
+  }
+
+  /** A command, by its index in the batch, that wrote nothing. */
+  refused(index: number, verdict: Verdict): void {
+    const encoded = encodeVerdict(verdict)
+    this.#answer(index, 0)
+    this.#body.room(9 + encoded.length)
+    this.#body.varint(encoded.length)
+    this.#body.bytes(encoded, 0, encoded.length)
+  }
+
+  /** A command that took effect; so many writes follow. */
+  appended(index: number, writes: number): void {
+    this.#answer(index, writes)
+  }
+
+  /** A write; so many events follow. */
+  write(stream: number, firstRevision: number, events: number): void {
+    this.#body.room(24)
+    this.#body.varint(stream)
+    this.#body.varint(firstRevision)
+    this.#body.varint(events)
+  }
+
+  /** An event, by where its record lies in the entry. */
+  event(entry: Bytes, offset: number, length: number): void {
+    this.#body.room(32)
+    this.#body.varint(offset - this.#end)
+    this.#body.varint(length)
+    this.#body.bytes(entry, offset + recordIdOffset, 16)
+    this.#end = offset + length
+  }
+
+  /** The slot's index; the next slot begins. */
+  finish(): Bytes {
+    const head = new VarintWriter(16)
+    head.raw(version)
+    head.varint(this.#answers)
+    const index = sealed(head, this.#body)
+    this.#body.clear()
+    this.#answers = this.#end = 0
+    this.#last = -1
+    return index
+  }
+
+  #answer(index: number, writes: number): void {
+    this.#body.room(16)
+    this.#body.varint(index - this.#last - 1)
+    this.#body.varint(writes)
+    this.#last = index
+    this.#answers++
+  }
 }
 
 /** Throws a ReadSideError `damaged` that names the slot. */
@@ -123,13 +158,38 @@ function readAnswers(reader: VarintReader, to: SlotIndex, answers: Map<number, V
   return event
 }
 
-/** Integers from 0 to 2^53 - 1 in one to eight bytes, low ones first. The size is known to suffice. */
+/** Both parts and the checksum of them, in a piece of their own. */
+function sealed(head: VarintWriter, body: VarintWriter): Bytes {
+  const bytes = new Uint8Array(head.length + body.length + 4)
+  bytes.set(head.written(), 0)
+  bytes.set(body.written(), head.length)
+  const end = bytes.length - 4
+  const sum = crc32(bytes.subarray(0, end))
+  bytes[end] = sum >>> 24
+  bytes[end + 1] = sum >>> 16
+  bytes[end + 2] = sum >>> 8
+  bytes[end + 3] = sum
+  return bytes
+}
+
+/** Integers from 0 to 2^53 - 1 in one to eight bytes, low ones first. Whoever writes makes `room` first: it is not looked at again. */
 class VarintWriter {
-  readonly #bytes: Uint8Array
+  #bytes: Uint8Array
   #at = 0
 
-  constructor(bytesMax: number) {
-    this.#bytes = new Uint8Array(bytesMax)
+  constructor(initialBytes: number) {
+    this.#bytes = new Uint8Array(initialBytes)
+  }
+
+  get length(): number {
+    return this.#at
+  }
+
+  room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.#at + bytes, this.#bytes.length * 2))
+    larger.set(this.written())
+    this.#bytes = larger
   }
 
   raw(byte: number): void {
@@ -138,21 +198,27 @@ class VarintWriter {
 
   varint(value: number): void {
     let rest = value
-    while (rest >= 128) {
-      this.#bytes[this.#at++] = (rest % 128) | 128
-      rest = Math.floor(rest / 128)
-    }
+    for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) this.#bytes[this.#at++] = (rest % 128) | 128
+    for (; rest >= 128; rest >>>= 7) this.#bytes[this.#at++] = (rest & 127) | 128
     this.#bytes[this.#at++] = rest
   }
 
   bytes(from: Bytes, offset: number, length: number): void {
-    for (let at = 0; at < length; at++) this.#bytes[this.#at++] = from[offset + at] ?? 0
+    const bytes = this.#bytes
+    let to = this.#at
+    for (let at = offset; at < offset + length; at++) bytes[to++] = from[at]!
+    this.#at = to
   }
 
-  sealed(): Bytes {
-    const sum = crc32(this.#bytes.subarray(0, this.#at))
-    for (const shift of [24, 16, 8, 0]) this.raw((sum >>> shift) & 0xff)
+  /** A view. */
+  written(): Bytes {
     return this.#bytes.subarray(0, this.#at)
+  }
+
+  clear(): void {
+    // One large slot must not be remembered for ever.
+    if (this.#bytes.length > keptBytesMax) this.#bytes = new Uint8Array(4096)
+    this.#at = 0
   }
 }
 

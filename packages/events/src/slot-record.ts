@@ -1,7 +1,6 @@
 import type { Bytes } from '@synod/codec'
 import type { Slot } from '@synod/log'
 import type { StreamState } from './stream-state.ts'
-import type { Verdict } from './verdict.ts'
 
 /** The events of one applied slot in memory; the arrays are by event, so that no event is an object. */
 export interface SlotRecord {
@@ -12,12 +11,4 @@ export interface SlotRecord {
   readonly revisions: Float64Array
   readonly offsets: Uint32Array
   readonly lengths: Uint32Array
-}
-
-export interface SlotAnswer {
-  /** The command's place in its slot's batch. */
-  readonly index: number
-  readonly verdict: Verdict
-  /** Events by write, when the command appended them here: a retry is answered `appended` too, and wrote nothing. */
-  readonly wrote?: readonly number[]
 }

@@ -107,10 +107,10 @@ export class Applier<O> {
     if (this.#state.slot >= flushed) return
     const answers = this.#machine.answers(this.#state.slot + 1, flushed)[Symbol.asyncIterator]()
     let answered = await answers.next()
-    for await (const { slot, entry } of stored(self, store, epoch, this.#state.slot + 1, flushed)) {
+    for await (const { slot, entry, bytes } of stored(self, store, epoch, this.#state.slot + 1, flushed)) {
       while (answered.done !== true && answered.value.slot < slot) answered = await answers.next()
       const outputs: ReadonlyMap<number, O> = answered.done !== true && answered.value.slot === slot ? answered.value.outputs : new Map()
-      this.#applyEntry(slot, entry, (_, index) => {
+      this.#applyEntry(slot, entry, bytes, (_, index) => {
         const output = outputs.get(index)
         if (output === undefined)
           throw new Error(`the machine has flushed slot ${slot} without the answer to its command ${index}: its store is damaged`)
@@ -121,31 +121,27 @@ export class Applier<O> {
   }
 
   #applySlot({ index: slot, entry: bytes }: DecidedEntry, entry: Entry): void {
-    const outcomes = this.#applyEntry(slot, entry, (command, index) => this.#machine.apply(command, { slot, index, entry: bytes }))
+    const outcomes = this.#applyEntry(slot, entry, bytes, (command, index) => this.#machine.apply(command, { slot, index, entry: bytes }))
     this.#machine.slotApplied(slot)
     this.#bytesSinceSave += bytes.length
-    for (const { command, outcome } of outcomes) this.#options.onApplied(command, outcome)
+    if (entry.kind === 'noop') return
+    const { onApplied } = this.#options
+    for (const [index, command] of entry.commands.entries()) onApplied(command, outcomes[index]!)
   }
 
-  #applyEntry(
-    slot: Slot,
-    entry: Entry,
-    apply: (command: Envelope, index: number) => O,
-  ): { readonly command: Envelope; readonly outcome: Outcome<O | undefined> }[] {
+  /** The outcomes by command. */
+  #applyEntry(slot: Slot, entry: Entry, bytes: Bytes, apply: (command: Envelope, index: number) => O): readonly Outcome<O | undefined>[] {
     const state = this.#state
     if (slot !== state.slot + 1) throw new Error(`slot ${slot} came after slot ${state.slot}`)
-    const commands = entry.kind === 'commands' ? entry.commands : []
-    const outcomes = commands.map((command, index) => ({
-      command,
-      outcome: this.#applyCommand(command, slot, () => apply(command, index)),
-    }))
-    state.hash = nextHash(state.hash, slot, entry)
+    const outcomes = entry.kind === 'noop' ? [] : entry.commands.map((command, index) => this.#applyCommand(command, slot, index, apply))
+    state.hash = nextHash(state.hash, slot, bytes)
     state.slot = slot
     return outcomes
   }
 
-  #applyCommand({ session, sequence, floor }: Envelope, slot: Slot, apply: () => O): Outcome<O | undefined> {
+  #applyCommand(command: Envelope, slot: Slot, index: number, apply: (command: Envelope, index: number) => O): Outcome<O | undefined> {
     const { sessions } = this.#state
+    const { session, sequence, floor } = command
     if (session === 0) {
       sessions.open(slot)
       return { fate: 'answered', slot, output: undefined }
@@ -153,9 +149,9 @@ export class Applier<O> {
     const verdict = sessions.judge(session, sequence, floor)
     if (verdict.kind === 'expired') return { fate: 'unknown', why: 'sessionExpired' }
     if (verdict.kind === 'answered') return { fate: 'answered', ...verdict.answer }
-    const output = apply()
-    sessions.record(session, sequence, { slot, output })
-    return { fate: 'answered', slot, output }
+    const answer = { fate: 'answered', slot, output: apply(command, index) } as const
+    sessions.record(session, sequence, answer)
+    return answer
   }
 
   #saveWhenDue(): void {

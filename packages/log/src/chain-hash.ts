@@ -1,11 +1,10 @@
 /**
- * The hash of a slot is H(previous, H(slot, kind, envelopes without blobs), [H(blob)…]): equal hashes at a slot mean equal
- * logs up to it, whatever ballots or terms decided them, and one blob can be redacted later (its hash kept) without
- * breaking the chain.
+ * The hash of a slot is H(previous, slot, H(entry)): equal hashes at a slot mean equal logs up to it, whatever ballots or
+ * terms decided them, for an entry is the same bytes on every node. One hash a slot and not one an event, which would cost
+ * more than applying it; docs/decisions/0020-one-hash-a-slot.md says how an event can still be redacted.
  */
 import { hash } from 'node:crypto'
 import { ByteWriter, type Bytes } from '@synod/codec'
-import type { Entry } from './entry.ts'
 import type { Slot } from './slot.ts'
 
 const hashBytes = 32
@@ -13,17 +12,9 @@ const hashBytes = 32
 /** The chain before the first slot. */
 export const chainStart: Bytes = new Uint8Array(hashBytes)
 
-export function nextHash(previous: Bytes, slot: Slot, entry: Entry): Bytes {
-  const head = new ByteWriter().u53(slot).u8(entry.kind === 'noop' ? 0 : 1)
-  const chain = new ByteWriter(hashBytes * 4).raw(previous)
-  const commands = entry.kind === 'commands' ? entry.commands : []
-  for (const command of commands) {
-    head.u8(command.version).u53(command.session).u53(command.sequence).u53(command.floor)
-    head.string(command.principal).bytes(command.body).u32(command.blobs.length)
-  }
-  chain.raw(sha256(head.finish()))
-  for (const command of commands) for (const blob of command.blobs) chain.raw(sha256(blob))
-  return sha256(chain.finish())
+export function nextHash(previous: Bytes, slot: Slot, entry: Bytes): Bytes {
+  const link = new ByteWriter(hashBytes * 2 + 8).raw(previous).u53(slot).raw(sha256(entry))
+  return sha256(link.finish())
 }
 
 function sha256(bytes: Bytes): Bytes {

@@ -19,7 +19,7 @@ export interface Envelope {
   /** The command itself, the machine's own form. */
   readonly body: Bytes
   /**
-   * Parts of the command that are hashed one by one and read back one by one (an event each). Decoded blobs are views into
+   * Parts of the command that are read back one by one (an event each). Decoded blobs are views into
    * their entry, so that `blob.byteOffset - entry.byteOffset` is where to find them again.
    */
   readonly blobs: readonly Bytes[]

@@ -8,7 +8,7 @@ import { LogError } from './ordered-log.ts'
 import { SessionTable, type SessionTableLimits } from './session-table.ts'
 import type { Slot } from './slot.ts'
 
-const version = 2
+const version = 3
 
 interface OutputCodec<O> {
   encode(output: O): Bytes

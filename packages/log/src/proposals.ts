@@ -4,22 +4,12 @@
  * it when the command is applied, so offering twice is always safe.
  */
 import type { Scheduler } from '@synod/transport'
-import { bytesToHex } from '@synod/codec'
 import { encodeEntry, envelopeBytes } from './entry-codec.ts'
 import type { Envelope } from './envelope.ts'
 import type { Loglet } from './loglet.ts'
 import type { Outcome } from './ordered-log.ts'
 import type { VirtualLogLimits, VirtualLogOptions } from './virtual-log-options.ts'
-
-interface Proposal<O> {
-  readonly key: string
-  readonly command: Envelope
-  readonly bytes: number
-  readonly settle: (outcome: Outcome<O>) => void
-  /** Left this process at least once, so that nobody may say `never` any more. */
-  sent: boolean
-  settled: boolean
-}
+import { WaitingProposals, type Proposal } from './waiting-proposals.ts'
 
 const retryMs = 25
 
@@ -28,8 +18,7 @@ export class Proposals<O> {
   readonly #scheduler: Scheduler
   readonly #loglet: Loglet
   readonly #onBatch: NonNullable<VirtualLogOptions<O>['onBatch']>
-  /** Several callers may propose the same identity at once: a client that tries again before the first try ended. */
-  readonly #waiting = new Map<string, Proposal<O>[]>()
+  readonly #waiting = new WaitingProposals<O>()
   #queue: Proposal<O>[] = []
   /** Of everything that waits, queued or offered. */
   #open = 0
@@ -59,23 +48,9 @@ export class Proposals<O> {
     if (signal?.aborted === true) return Promise.resolve({ fate: 'never', why: 'notServing' })
     this.#counters.proposed++
     return new Promise((resolve) => {
-      const abort = (): void =>
-        this.#settle(proposal, proposal.sent ? { fate: 'unknown', why: 'timeout' } : { fate: 'never', why: 'notServing' })
-      const proposal: Proposal<O> = {
-        key: identity(command),
-        command,
-        bytes,
-        settle: (outcome) => {
-          signal?.removeEventListener('abort', abort)
-          resolve(outcome)
-        },
-        sent: false,
-        settled: false,
-      }
-      signal?.addEventListener('abort', abort, { once: true })
-      const same = this.#waiting.get(proposal.key)
-      if (same === undefined) this.#waiting.set(proposal.key, [proposal])
-      else same.push(proposal)
+      const settle = signal === undefined ? resolve : heeding(signal, resolve, () => this.#onAbort(proposal))
+      const proposal: Proposal<O> = { command, bytes, settle, sent: false, settled: false, next: undefined }
+      this.#waiting.add(proposal)
       this.#open++
       this.#openBytes += bytes
       this.#queue.push(proposal)
@@ -86,13 +61,17 @@ export class Proposals<O> {
   /** The command was applied, or refused, in order. Called for every command of every slot, whoever proposed it. */
   onApplied(command: Envelope, outcome: Outcome<O>): void {
     if (this.#waiting.size === 0) return
-    const waiting = this.#waiting.get(identity(command))
-    for (const proposal of waiting?.slice() ?? []) this.#settle(proposal, outcome)
+    let proposal = this.#waiting.get(command)
+    while (proposal !== undefined) {
+      const { next }: Proposal<O> = proposal
+      this.#settle(proposal, outcome)
+      proposal = next
+    }
   }
 
   close(): void {
     this.#closed = true
-    for (const waiting of [...this.#waiting.values()].flat())
+    for (const waiting of this.#waiting.all())
       this.#settle(waiting, waiting.sent ? { fate: 'unknown', why: 'closed' } : { fate: 'never', why: 'notServing' })
   }
 
@@ -162,20 +141,25 @@ export class Proposals<O> {
     })
   }
 
+  #onAbort(proposal: Proposal<O>): void {
+    this.#settle(proposal, proposal.sent ? { fate: 'unknown', why: 'timeout' } : { fate: 'never', why: 'notServing' })
+  }
+
   #settle(proposal: Proposal<O>, outcome: Outcome<O>): void {
     if (proposal.settled) return
     proposal.settled = true
     this.#open--
     this.#openBytes -= proposal.bytes
-    const same = this.#waiting.get(proposal.key)
-    const rest = same?.filter((other) => other !== proposal) ?? []
-    if (rest.length === 0) this.#waiting.delete(proposal.key)
-    else this.#waiting.set(proposal.key, rest)
+    this.#waiting.delete(proposal)
     proposal.settle(outcome)
   }
 }
 
-/** An opening has no session yet: its body is what makes it unique. */
-function identity({ session, sequence, body }: Envelope): string {
-  return session === 0 ? `open ${bytesToHex(body)}` : `${session} ${sequence}`
+/** `settle`, until when the signal may call `abort`. */
+function heeding<O>(signal: AbortSignal, settle: (outcome: O) => void, abort: () => void): (outcome: O) => void {
+  signal.addEventListener('abort', abort, { once: true })
+  return (outcome) => {
+    signal.removeEventListener('abort', abort)
+    settle(outcome)
+  }
 }

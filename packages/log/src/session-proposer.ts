@@ -20,8 +20,10 @@ type Refused = Extract<Outcome<never>, { readonly fate: 'never' }>
 interface Session {
   readonly id: Slot
   next: number
-  /** Sequences without an answer yet, ascending because they are added in order. */
+  /** Sequences without an answer yet. */
   readonly open: Set<number>
+  /** All below have their answers. */
+  floor: number
 }
 
 const openMs = 3000
@@ -29,7 +31,9 @@ const openMs = 3000
 export class SessionProposer<O> {
   readonly #log: OrderedLog<O>
   readonly #scheduler: Scheduler
-  #session: Promise<Session | Refused> | undefined
+  /** The session in use. */
+  #opened: Session | undefined
+  #opening: Promise<Session | Refused> | undefined
 
   constructor(log: OrderedLog<O>, scheduler: Scheduler = systemScheduler) {
     this.#log = log
@@ -38,19 +42,23 @@ export class SessionProposer<O> {
 
   /** Resolves always, as `OrderedLog.propose` does. */
   async propose(command: SessionCommand, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
-    this.#session ??= this.#openNew()
-    const opening = this.#session
-    const session = (await raceSignal(opening, options.signal)) ?? { fate: 'never', why: 'notServing' }
-    if ('fate' in session) return session
+    let session = this.#opened
+    if (session === undefined) {
+      this.#opening ??= this.#openNew()
+      const opened = (await raceSignal(this.#opening, options.signal)) ?? { fate: 'never', why: 'notServing' }
+      if ('fate' in opened) return opened
+      session = opened
+    }
     const sequence = session.next++
     session.open.add(sequence)
-    const [floor = sequence] = session.open
-    const outcome = await this.#log.propose({ ...command, session: session.id, sequence, floor }, options)
+    const floor = raisedFloor(session)
+    const { version, principal, body, blobs } = command
+    const outcome = await this.#log.propose({ version, session: session.id, sequence, floor, principal, body, blobs }, options)
     // A sequence of unknown fate stays open: its answer must not be forgotten while nobody has it. Nobody will ask
     // again through this proposer though, so it is let go; the log refuses to execute it below the floor.
     session.open.delete(sequence)
     // Another command may have opened a new one meanwhile.
-    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired' && this.#session === opening) this.#session = undefined
+    if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired' && this.#opened === session) this.#opened = undefined
     return outcome
   }
 
@@ -59,10 +67,16 @@ export class SessionProposer<O> {
     const cancel = this.#scheduler.at(this.#scheduler.now() + openMs, () => timeout.abort())
     const opened = await this.#log.openSession({ signal: timeout.signal })
     cancel()
-    if (opened.fate === 'answered') return { id: opened.slot, next: 1, open: new Set() }
-    this.#session = undefined
+    this.#opening = undefined
+    if (opened.fate === 'answered') return (this.#opened = { id: opened.slot, next: 1, open: new Set(), floor: 1 })
     return { fate: 'never', why: opened.fate === 'never' ? opened.why : 'notServing' }
   }
+}
+
+/** Counted up and not looked up: the first of a set stands behind the holes of all that were deleted before it. */
+function raisedFloor(session: Session): number {
+  while (session.floor < session.next && !session.open.has(session.floor)) session.floor++
+  return session.floor
 }
 
 async function raceSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {

@@ -30,10 +30,15 @@ export interface SessionTableLimits {
   readonly answersMax: number
 }
 
+const fresh = { kind: 'new' } as const
+const expired = { kind: 'expired' } as const
+
 export class SessionTable<O> {
   readonly #limits: SessionTableLimits
   /** In the order of last use: the first is the one to go. */
   readonly #sessions = new Map<Slot, Session<O>>()
+  /** The last of them. */
+  #newest: { readonly id: Slot; readonly session: Session<O> } | undefined
   /** Of all sessions together. */
   #answers = 0
 
@@ -47,41 +52,29 @@ export class SessionTable<O> {
 
   /** The slot of the opening command is the session's id. */
   open(id: Slot): void {
-    this.#sessions.set(id, { floor: 1, answers: new Map() })
+    const session = { floor: 1, answers: new Map<number, Answer<O>>() }
+    this.#sessions.set(id, session)
+    this.#newest = { id, session }
     this.#evict()
   }
 
   /** Marks the session as used and forgets what its client has. */
   judge(id: Slot, sequence: number, floor: number): Verdict<O> {
-    const session = this.#sessions.get(id)
-    if (session === undefined) return { kind: 'expired' }
-    this.#sessions.delete(id)
-    this.#sessions.set(id, session)
-    if (floor > session.floor) {
-      session.floor = floor
-      // Executed roughly in the order of sequence, so what can go is at the front; a straggler goes a little later.
-      for (const known of session.answers.keys()) {
-        if (known >= floor) break
-        session.answers.delete(known)
-        this.#answers--
-      }
-    }
+    const session = this.#use(id)
+    if (session === undefined) return expired
+    if (floor > session.floor) this.#raiseFloor(session, floor)
     const answer = session.answers.get(sequence)
     if (answer !== undefined) return { kind: 'answered', answer }
-    return sequence < session.floor ? { kind: 'expired' } : { kind: 'new' }
+    return sequence < session.floor ? expired : fresh
   }
 
+  /** After `judge` of the same session. */
   record(id: Slot, sequence: number, answer: Answer<O>): void {
-    const session = this.#sessions.get(id)
-    if (session === undefined) throw new Error(`session ${id} recorded before it was judged`)
+    if (this.#newest?.id !== id) throw new Error(`session ${id} recorded before it was judged`)
+    const { session } = this.#newest
     session.answers.set(sequence, answer)
     this.#answers++
-    for (const oldest of session.answers.keys()) {
-      if (session.answers.size <= this.#limits.sessionAnswersMax) break
-      session.answers.delete(oldest)
-      session.floor = Math.max(session.floor, oldest + 1)
-      this.#answers--
-    }
+    if (session.answers.size > this.#limits.sessionAnswersMax) this.#dropOldest(session)
     this.#evict()
   }
 
@@ -107,9 +100,39 @@ export class SessionTable<O> {
     }
   }
 
+  #use(id: Slot): Session<O> | undefined {
+    if (this.#newest?.id === id) return this.#newest.session
+    const session = this.#sessions.get(id)
+    if (session === undefined) return undefined
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    this.#newest = { id, session }
+    return session
+  }
+
+  #raiseFloor(session: Session<O>, floor: number): void {
+    session.floor = floor
+    // Executed roughly in the order of sequence, so what can go is at the front; a straggler goes a little later.
+    for (const known of session.answers.keys()) {
+      if (known >= floor) break
+      session.answers.delete(known)
+      this.#answers--
+    }
+  }
+
+  #dropOldest(session: Session<O>): void {
+    for (const oldest of session.answers.keys()) {
+      if (session.answers.size <= this.#limits.sessionAnswersMax) break
+      session.answers.delete(oldest)
+      session.floor = Math.max(session.floor, oldest + 1)
+      this.#answers--
+    }
+  }
+
   /** The one just used stays, whatever it holds: it has a bound of its own. */
   #evict(): void {
     const { sessionsMax, answersMax } = this.#limits
+    if (this.#sessions.size <= sessionsMax && this.#answers <= answersMax) return
     for (const [oldest, { answers }] of this.#sessions) {
       if (this.#sessions.size === 1 || (this.#sessions.size <= sessionsMax && this.#answers <= answersMax)) return
       this.#sessions.delete(oldest)

@@ -30,6 +30,7 @@ import type { VirtualLogLimits, VirtualLogOptions } from './virtual-log-options.
 const graceMs = 3000
 /** Slots between what is known decided and what is applied, above which a node calls itself behind. */
 const behindSlots = 256
+const serving = { state: 'serving' } as const
 
 /**
  * Opens the store, the machine and the loglet that the configuration names, and begins to apply. Closing the log closes
@@ -157,7 +158,8 @@ class VirtualLog<O> implements OrderedLog<O> {
 
   propose(command: Envelope, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
     if (command.session === 0) throw new RangeError('session 0 is for openings: call openSession')
-    if (Buffer.byteLength(command.principal) > principalBytesMax) throw new RangeError(`a principal has at most ${principalBytesMax} bytes`)
+    if (command.principal !== '' && Buffer.byteLength(command.principal) > principalBytesMax)
+      throw new RangeError(`a principal has at most ${principalBytesMax} bytes`)
     if (this.#refusal() !== undefined) return Promise.resolve({ fate: 'never', why: 'notServing' })
     if (!this.#machine.accepting()) return Promise.resolve({ fate: 'never', why: 'busy' })
     // Only an opening is answered with nothing, and it has session 0.
@@ -255,7 +257,7 @@ class VirtualLog<O> implements OrderedLog<O> {
     if (!available && this.#scheduler.now() - this.#unavailableSince >= graceMs)
       return { state: 'unavailable', why: why ?? 'no quorum of the cluster answers this node' }
     const behind = decidedHigh - this.#state.slot
-    return behind > behindSlots ? { state: 'catchingUp', why: `${behind} slots are still to be applied here` } : { state: 'serving' }
+    return behind > behindSlots ? { state: 'catchingUp', why: `${behind} slots are still to be applied here` } : serving
   }
 
   #onLogletStatus(): void {

@@ -93,12 +93,14 @@ function checkDisks({ nodes, onViolation }: Run, log: readonly { readonly bytes:
     const { content } = node.disk
     const recovered = content.takeOver(node.id, undefined)
     const through = recovered.epochs.find(({ epoch }) => epoch === 1)?.decidedThrough ?? 0
-    for (const { index, entry } of content.slots(1, 1, through, Number.MAX_SAFE_INTEGER)) {
-      const decided = log[index - 1]?.bytes
-      // A slot may have been decided since the log was read.
-      if (decided === undefined || bytesEqual(decided, entry)) continue
-      onViolation({ kind: 'agreement', message: `slot ${index} is decided on the disk of ${node.id}, and is not what the log holds` })
-      break
-    }
+    const held = content.slots(1, 1, through, Number.MAX_SAFE_INTEGER)
+    const hole = held.findIndex(({ index }, at) => index !== at + 1)
+    const missing = hole === -1 ? held.length + 1 : hole + 1
+    if (missing <= through)
+      onViolation({ kind: 'agreement', message: `slot ${missing} is decided on the disk of ${node.id}, and is not there` })
+    // A slot may have been decided since the log was read.
+    const other = held.find(({ index, entry }) => !bytesEqual(log[index - 1]?.bytes ?? entry, entry))
+    if (other !== undefined)
+      onViolation({ kind: 'agreement', message: `slot ${other.index} is decided on the disk of ${node.id}, and is not what the log holds` })
   }
 }

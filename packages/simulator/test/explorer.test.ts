@@ -1,7 +1,10 @@
 import type { Effect, Input, Protocol, ProtocolDefinition } from '@synod/consensus'
 import { protocol, type PaxosMessage } from '@synod/consensus-paxos'
 import { explore, type Bounds } from '@synod/simulator/explorer'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+
+// Seconds each, and minutes where others use the machine.
+vi.setConfig({ testTimeout: 180_000 })
 
 const small: Bounds = {
   protocol: 'paxos',
@@ -88,6 +91,57 @@ describe('Multi-Paxos', () => {
   it('finds a quorum that is too small', () => {
     const { violation } = explore({ ...small, protocol: 'multi', hasSmallQuorum: true })
     expect(violation?.what).toMatch(/^agreement/)
+  })
+})
+
+describe('what is erased from a digest tells no two nodes apart', () => {
+  const bounds: readonly (readonly [string, Bounds])[] = [
+    ['a second round', { ...small, proposers: 1, rounds: 2 }],
+    ['a crash between write and send', { ...small, ballots: 1, isApart: true, crashes: 1 }],
+    ['a change of leaders', { ...small, protocol: 'multi', proposers: 2 }],
+    ['a leader that crashes and leads again', { ...small, protocol: 'multi', proposers: 1, rounds: 2, crashes: 1, values: 1 }],
+  ]
+
+  it.each(bounds)(
+    '%s: the same nodes with other clocks and another generator, and what is taken for a node does what that does',
+    (_, of) => {
+      const here = explore(of, { checksMerged: true })
+      const elsewhere = explore(of, { clockMs: 7_000_000, seed: 99 })
+      expect(here.mergedNodes).toBeGreaterThan(10)
+      expect(elsewhere.nodesHash).toBe(here.nodesHash)
+      expect(elsewhere.states).toBe(here.states)
+    },
+  )
+
+  /** The same core with another digest. */
+  const told = (digest: (core: Protocol<PaxosMessage>, now: number) => string) => {
+    const wrap = (core: Protocol<PaxosMessage>, clock: { now: number }): Protocol<PaxosMessage> => ({
+      step: (input) => {
+        if (input.kind === 'tick') clock.now = input.now
+        return core.step(input)
+      },
+      fork: () => wrap(core.fork(), { ...clock }),
+      digest: () => digest(core, clock.now),
+      get decidedHigh() {
+        return core.decidedHigh
+      },
+      codec: core.codec,
+    })
+    return (options: unknown): ProtocolDefinition<PaxosMessage> => {
+      const definition = protocol(options)
+      return { ...definition, open: (opened) => wrap(definition.open(opened), { now: 0 }) }
+    }
+  }
+  const tiny: Bounds = { ...small, ballots: 1, isApart: true }
+
+  it('a time under another name shows', () => {
+    const definition = told((core, now) => `${core.digest()} lastTick:${now}`)
+    expect(explore(tiny, { definition, clockMs: 7_000_000 }).nodesHash).not.toBe(explore(tiny, { definition }).nodesHash)
+  })
+
+  it('something erased that matters shows', () => {
+    const definition = told((core) => core.digest().replace(/rounds:Map\{.*?\}\}/, ''))
+    expect(() => explore({ ...small, values: 1 }, { definition, checksMerged: true })).toThrow(/two nodes that are told alike/)
   })
 })
 

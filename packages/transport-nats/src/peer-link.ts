@@ -13,8 +13,11 @@ import type { NatsOptions } from './nats-options.ts'
 import type { ServerConnection } from './server-connection.ts'
 
 const probesMissedMax = 2
-/** Frames are gathered up to so many bytes, or what the server takes; a single frame may be larger. Larger messages only delay others. */
-const messageBytesMax = 256 * 1024
+/**
+ * Frames are gathered up to so many bytes, or what the server takes; a single frame may be larger. Larger messages are no
+ * faster, and whoever keeps one small frame of a message keeps all of it.
+ */
+const messageBytesMax = 64 * 1024
 
 export interface PeerLinkOptions {
   readonly self: NodeId

@@ -176,3 +176,27 @@ describe('a path that swallows everything', () => {
     expect(n2.counters()).toMatchObject({ linksOpened: 1, linksClosed: 0 })
   })
 })
+
+test('what a listener throws ends the process: the client would print it and never read again', async () => {
+  const script = `
+    import { transport } from '@synod/transport-nats'
+    const addresses = new Map(JSON.parse(process.argv[1]))
+    const node = await transport.open({ self: 'n2', addresses })
+    node.onFrame(() => { throw new Error('an invariant is broken') })`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify([...nodes.addresses])], {
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let printed = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text))
+  const ended = once(child, 'close', { signal: AbortSignal.timeout(20_000) })
+  const n1 = await nodes.open('n1')
+  const again = setInterval(() => n1.send('n2', Uint8Array.of(1)), 20)
+  try {
+    expect(await ended).toEqual([1, null])
+  } finally {
+    clearInterval(again)
+    child.kill('SIGKILL')
+  }
+  expect(printed).toMatch(/an invariant is broken/)
+})

@@ -12,11 +12,12 @@ export interface BenchTable {
 
 const left = (head: string) => ({ head, align: 'left' }) as const
 const right = (head: string) => ({ head, align: 'right' }) as const
+/** In front of a goal; a goal without one is for the rate. */
 const measureNames: Readonly<Record<Measure, string>> = {
-  appendsPerSecond: 'appends/s',
-  eventsPerSecond: 'events/s',
-  p50Milliseconds: 'p50',
-  p99Milliseconds: 'p99',
+  appendsPerSecond: '',
+  eventsPerSecond: '',
+  p50Milliseconds: 'p50 ',
+  p99Milliseconds: 'p99 ',
 }
 
 /** A table a work that was measured; below its figures the ratios, with the goals. */
@@ -45,7 +46,7 @@ function appendTable({ append, comparisons }: BenchResult): BenchTable {
     right('appends/s'),
     right('p50 ms'),
     right('p99 ms'),
-    right('store, CPU s per 1,000'),
+    right('CPU s/1,000'),
     right('load, cores'),
     left('durable when answered'),
     left('goal'),
@@ -89,7 +90,7 @@ function memoryTable({ memory }: BenchResult): BenchTable {
       mebibytes(mostBytes),
       times(endBytes / middleBytes),
       postgresBytes === undefined ? '–' : mebibytes(postgresBytes),
-      `most ≤ ${mebibytes(residentBytesGoal)}: ${mostBytes <= residentBytesGoal ? 'met' : 'missed'}`,
+      `≤ ${mebibytes(residentBytesGoal)} ${mostBytes <= residentBytesGoal ? 'met' : 'missed'}`,
     ]),
   )
   const [first] = memory
@@ -106,7 +107,7 @@ function divided({ store, peer }: Comparison, figures: readonly { readonly store
 function goalOf({ goal }: Comparison): string {
   if (goal === undefined) return ''
   const bound = goal.atLeast === undefined ? `≤ ${goal.atMost?.toFixed(2)}` : `≥ ${goal.atLeast.toFixed(2)}`
-  return `${measureNames[goal.measure]} ${bound}: ${goal.isMet ? 'met' : 'missed'}`
+  return `${measureNames[goal.measure]}${bound} ${goal.isMet ? 'met' : 'missed'}`
 }
 
 function times(ratio: number | undefined): string {

@@ -60,7 +60,7 @@ function comparison(work: Goal['work'], own: Measured, peer: Measured, goal: Goa
   const ratios: Partial<Record<Measure, number>> = {}
   for (const measure of measures) {
     const [value, other] = [own.median[measure], peer.median[measure]]
-    if (value !== undefined && other !== undefined) ratios[measure] = value / other
+    if (value !== undefined && other !== undefined && other > 0) ratios[measure] = value / other
   }
   return {
     work,

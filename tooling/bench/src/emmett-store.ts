@@ -22,9 +22,9 @@ export async function startEmmett(): Promise<RunningStore> {
     targets: [
       {
         key: 'emmett',
-        name: 'Emmett 0.42, one Postgres 18',
+        name: 'Emmett',
         durable: 'one fsync, not replicated',
-        client: 'appendToStream over a pool of 10 connections (emmett-postgresql, pg)',
+        client: 'version 0.42 on one Postgres 18; appendToStream over a pool of 10 connections (emmett-postgresql, pg)',
         pids: [server.pid],
         prepare: () => Promise.resolve(),
         async append(turn) {

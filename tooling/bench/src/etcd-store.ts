@@ -26,9 +26,9 @@ export async function startEtcd(): Promise<RunningStore> {
     targets: [
       {
         key: 'etcd',
-        name: `etcd ${cluster.version}, 3 servers`,
+        name: 'etcd',
         durable: 'fsync at 2 of 3',
-        client: 'gRPC to the leader, one HTTP/2 connection, put of a new key (node:http2, not the JSON gateway)',
+        client: `three etcd servers ${cluster.version}; gRPC to the leader, not the JSON gateway, one HTTP/2 connection, put of a new key (node:http2)`,
         pids: cluster.pids,
         prepare: () => Promise.resolve(),
         append: (turn) => put(session, `bench-${turn % streamsCount}/${keysCount++}`, value),

@@ -42,9 +42,9 @@ export async function startJetstream(signal: AbortSignal): Promise<RunningStore>
     const payload = Buffer.from(JSON.stringify(eventBody()))
     const target = {
       key: 'jetstream',
-      name: `JetStream R3 ${appends.info?.version ?? ''}`.trim(),
-      durable: 'page cache at 2 of 3, fsync every 2 min',
-      client: "NATS protocol to the stream's leader, one connection, each publish awaits its acknowledgement (nats.js)",
+      name: 'JetStream R3',
+      durable: 'page cache at 2 of 3, fsync each 2 min',
+      client: `three nats-servers ${appends.info?.version ?? ''}; nats.js to the stream's leader, one connection, each publish awaits its acknowledgement`,
       pids: cluster.servers.map(({ pid }) => pid),
       prepare: () => Promise.resolve(),
       append: (turn: number) => publish(client, streams.append, turn, payload),
@@ -65,7 +65,7 @@ async function publish(client: JetStreamClient, stream: string, turn: number, pa
 function replayDoor(connection: NatsConnection): ReplayDoor {
   const client = jetstream(connection)
   return {
-    reader: `ordered consumer at the stream's leader, pulls of ${pullMessagesMax} messages, each parsed`,
+    reader: `ordered consumer at the stream's leader, pulls of ${pullMessagesMax}, each parsed`,
     async fill(count) {
       for (let from = 0; from < count; from += fillInFlight) {
         const numbers = Array.from({ length: Math.min(fillInFlight, count - from) }, (_, index) => from + index)

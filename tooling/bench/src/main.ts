@@ -21,7 +21,7 @@ const quick: BenchPlan = {
   roundMilliseconds: 500,
   warmUpMilliseconds: 700,
   replayEventsCount: 10_000,
-  liveMilliseconds: 600,
+  liveMilliseconds: 500,
   memoryMilliseconds: 2_000,
 }
 /** Of the run without its cleaning up and without the memory's minutes. */

@@ -30,7 +30,7 @@ const samplesCount = 100
 
 /** What the nodes of the first target that has any take while it is under full load; nothing where there is no /proc. */
 export async function memoryWork(targets: readonly Target[], { plan, report, signal }: WorkOptions): Promise<MemoryFigures[]> {
-  const target = targets.find(({ nodes }) => nodes !== undefined)
+  const target = targets.find((one) => one.nodes !== undefined)
   if (target?.nodes === undefined || process.platform !== 'linux') return []
   const nodes = await target.nodes()
   const milliseconds = plan.memoryMilliseconds
@@ -67,9 +67,10 @@ function residentBytes(pid: number): number {
   return kibibytes(`/proc/${pid}/status`, 'VmRSS') ?? 0
 }
 
+/** Of those that are still there and may be looked at; undefined if that is none. */
 function sharedOnceBytes(pids: readonly number[]): number | undefined {
-  const sizes = pids.map((pid) => kibibytes(`/proc/${pid}/smaps_rollup`, 'Pss'))
-  return sizes.every((size) => size !== undefined) && sizes.length > 0 ? sizes.reduce((sum, size) => sum + size, 0) : undefined
+  const sizes = pids.flatMap((pid) => kibibytes(`/proc/${pid}/smaps_rollup`, 'Pss') ?? [])
+  return sizes.length === 0 ? undefined : sizes.reduce((sum, size) => sum + size, 0)
 }
 
 /** The value of a line such as `VmRSS:   1234 kB`, in bytes. */

@@ -62,7 +62,9 @@ export async function runRound(target: Target, { inFlight, milliseconds, signal 
     appends,
     failures,
     loadCores: (load.user + load.system) / 1000 / elapsed,
-    ...(storeBefore !== undefined && storeAfter !== undefined && { storeSecondsPer1000: ((storeAfter - storeBefore) / appends) * 1000 }),
+    ...(storeBefore !== undefined &&
+      storeAfter !== undefined &&
+      appends > 0 && { storeSecondsPer1000: ((storeAfter - storeBefore) / appends) * 1000 }),
     ...(failed[0] !== undefined && { failure: failed[0] }),
   }
 }

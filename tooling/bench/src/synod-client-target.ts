@@ -4,8 +4,8 @@ import { connect, type Client } from '@synod/client'
 import { BenchError } from './bench-error.ts'
 import { eventBody, type EventBody } from './event-body.ts'
 import { synodCluster } from './synod-cluster.ts'
-import type { SynodProcess } from './synod-process.ts'
-import { streamsCount, type LiveDoor, type NodeProcess, type ReplayDoor, type StoreKey, type Target } from './target.ts'
+import type { SynodProcess, SynodTransport } from './synod-process.ts'
+import { streamsCount, type LiveDoor, type NodeProcess, type ReplayDoor, type Target } from './target.ts'
 
 type Measured = { readonly type: 'Measured'; readonly data: EventBody }
 
@@ -14,7 +14,7 @@ const nodesMillisecondsMax = 30_000
 const replayPrefix = 'replay-'
 
 /** As a service reaches it: @synod/client, given all nodes, finds the leader. */
-export function synodClientTarget(key: StoreKey, name: string, cluster: SynodProcess): Target & { close(): Promise<void> } {
+export function synodClientTarget(transport: SynodTransport, cluster: SynodProcess): Target & { close(): Promise<void> } {
   const { urls, pid } = cluster
   const open = (): Client<Measured> => connect<Measured>({ nodes: urls })
   const client = open()
@@ -22,10 +22,10 @@ export function synodClientTarget(key: StoreKey, name: string, cluster: SynodPro
   const event = measured()
   const streams = Array.from({ length: streamsCount }, (_, index) => `bench-${index}`)
   return {
-    key,
-    name,
+    key: transport === 'tcp' ? 'synod' : 'synod-nats',
+    name: transport === 'tcp' ? 'Synod' : 'Synod over NATS',
     durable: 'fsync at 2 of 3',
-    client: '@synod/client, one WebSocket to the leader, each append encoded on its own',
+    client: `three nodes with a Postgres 18 each, ${transport === 'tcp' ? 'TCP' : 'NATS'} between them; @synod/client, one WebSocket to the leader`,
     pids: [pid],
     prepare: () => Promise.resolve(),
     async append(turn) {
@@ -55,7 +55,7 @@ function measured(number = 0): Measured {
 function replayDoor(client: Client<Measured>): ReplayDoor {
   let before = 0n
   return {
-    reader: 'catch-up subscription to all events, after the position where they begin, each parsed',
+    reader: 'catch-up subscription to all events, each parsed',
     async fill(count) {
       const { position } = await client.append(`${replayPrefix}begin`, measured())
       before = position

@@ -13,7 +13,7 @@ export function synodHttpTarget(leaderUrl: string, pid: number): Target & { clos
     key: 'synod-http',
     name: 'Synod by HTTP',
     durable: 'fsync at 2 of 3',
-    client: 'HTTP/1.1 to the leader, keep-alive, a connection for each append in flight (undici)',
+    client: 'the same three nodes; HTTP/1.1 to the leader, keep-alive, a connection for each append in flight (undici)',
     pids: [pid],
     async prepare(inFlight) {
       await pool.close()

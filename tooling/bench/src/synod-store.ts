@@ -12,10 +12,8 @@ export async function startSynodStore(transport: SynodTransport, signal: AbortSi
   const cluster = await startSynod(transport, signal)
   try {
     const { leaderUrl } = await synodCluster(cluster.urls, signal)
-    const targets =
-      transport === 'tcp'
-        ? [synodClientTarget('synod', 'Synod', cluster), synodHttpTarget(leaderUrl, cluster.pid)]
-        : [synodClientTarget('synod-nats', 'Synod over NATS', cluster)]
+    const client = synodClientTarget(transport, cluster)
+    const targets = transport === 'tcp' ? [client, synodHttpTarget(leaderUrl, cluster.pid)] : [client]
     return {
       targets,
       async close() {

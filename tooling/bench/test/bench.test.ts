@@ -14,15 +14,15 @@ const plan = {
 
 it('measures real clusters, however shortly, and leaves a result that says what it is', { timeout: 240_000 }, async () => {
   const said: string[] = []
+  const stores = ['synod', 'synod-http', 'jetstream', 'etcd', 'emmett'] as const
   const result = await bench({
     plan,
-    stores: ['synod-http', 'jetstream', 'etcd', 'emmett'],
+    stores,
     works: ['append', 'replay', 'live', 'memory'],
     report: (message) => said.push(message),
     signal: new AbortController().signal,
   })
   expect(JSON.parse(JSON.stringify(result))).toEqual(result)
-  const stores = ['synod-http', 'jetstream', 'etcd', 'emmett']
   expect(result.missing).toEqual([])
   expect(result.append.map(({ store, inFlight }) => [store, inFlight])).toEqual(
     [1, 4].flatMap((inFlight) => stores.map((store) => [store, inFlight])),
@@ -34,10 +34,19 @@ it('measures real clusters, however shortly, and leaves a result that says what 
     expect(median.appendsPerSecond).toBeGreaterThan(0)
     expect(median.p50Milliseconds).toBeGreaterThan(0)
   }
-  expect(result.replay.map(({ store }) => store)).toEqual(['jetstream'])
+  expect(result.replay.map(({ store }) => store)).toEqual(['synod', 'jetstream'])
   expect(result.replay.every(({ median }) => median.eventsPerSecond > 0)).toBe(true)
-  expect(result.live.map(({ rounds }) => rounds[0]?.missing)).toEqual([0])
-  expect(result.comparisons.filter(({ work }) => work === 'append')).toHaveLength(6)
+  expect(result.live.map(({ rounds }) => rounds[0]?.missing)).toEqual([0, 0])
+  const [memory] = result.memory
+  expect(memory?.nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3'])
+  for (const { mostBytes, endBytes, postgresBytes } of memory?.nodes ?? []) {
+    for (const bytes of [mostBytes, endBytes, postgresBytes]) expect(bytes).toBeGreaterThan(10 ** 7)
+  }
+  expect(result.comparisons.map(({ work, store, peer }) => `${work} ${store} ${peer}`)).toEqual([
+    ...[1, 4].flatMap(() => ['append synod jetstream', 'append synod etcd', 'append synod emmett']),
+    'replay synod jetstream',
+    'live synod jetstream',
+  ])
   expect(benchReport(result)).toContain('durable when answered')
   expect(said.at(-1)).toBe('stopping')
 })

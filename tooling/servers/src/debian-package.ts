@@ -13,11 +13,17 @@ export function programCache(): string {
 }
 
 /**
- * Downloads a Debian package and unpacks it into `<cache>/<name>`, without its dependencies and its scripts. apt works with all its
- * state in a folder of our own, so that this needs no root and changes nothing on the machine. Takes about 3 s.
+ * Downloads a Debian package and unpacks it into `<cache>/<name>`, without its scripts and, unless told otherwise, without its
+ * dependencies. apt works with all its state in a folder of our own, so that this needs no root and changes nothing on the machine.
+ * Takes about 3 s.
+ * @param options.withDependencies those that this machine does not have, into the same folder
  * @throws whatever apt-get or dpkg said, or that they are not here
  */
-export async function downloadDebianPackage(name: string, cache: string): Promise<void> {
+export async function downloadDebianPackage(
+  name: string,
+  cache: string,
+  options: { readonly withDependencies?: boolean } = {},
+): Promise<void> {
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'download-'))
   const kept = join(cache, name)
@@ -36,11 +42,12 @@ export async function downloadDebianPackage(name: string, cache: string): Promis
       `APT::Sandbox::User=${userInfo().username}`,
     ].flatMap((setting) => ['-o', setting])
     await run('apt-get', [...settings, 'update'], { timeout: stepMillisecondsMax })
-    await run('apt-get', [...settings, 'download', name], { timeout: stepMillisecondsMax, cwd: archives })
-    const file = readdirSync(archives).find((entry) => entry.endsWith('.deb'))
-    if (file === undefined) throw new Error('apt-get downloaded nothing')
+    const download = options.withDependencies ? ['--download-only', '--no-install-recommends', '-y', 'install', name] : ['download', name]
+    await run('apt-get', [...settings, ...download], { timeout: stepMillisecondsMax, cwd: archives })
+    const files = readdirSync(archives).filter((entry) => entry.endsWith('.deb'))
+    if (files.length === 0) throw new Error('apt-get downloaded nothing')
     const unpacked = join(work, 'unpacked')
-    await run('dpkg', ['-x', join(archives, file), unpacked], { timeout: stepMillisecondsMax })
+    for (const file of files) await run('dpkg', ['-x', join(archives, file), unpacked], { timeout: stepMillisecondsMax })
     // Renamed whole: several test processes may do this at once, and the first one wins.
     if (!existsSync(join(kept, 'usr'))) {
       rmSync(kept, { recursive: true, force: true })

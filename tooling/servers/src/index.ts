@@ -1,5 +1,7 @@
 export { dataFolder } from './data-folder.ts'
 export type { DataFolder } from './data-folder.ts'
+export { findChromium } from './find-chromium.ts'
+export type { Chromium } from './find-chromium.ts'
 export { findEtcd } from './find-etcd.ts'
 export { findNats } from './find-nats.ts'
 export { lockFolder } from './folder-lock.ts'

@@ -8,6 +8,7 @@ export type ServerErrorCode =
   | 'server_did_not_stop'
   | 'nats_not_found'
   | 'etcd_not_found'
+  | 'chromium_not_found'
 
 export class ServerError extends Error {
   override readonly name = 'ServerError'

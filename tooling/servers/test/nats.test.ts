@@ -1,7 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findNats, startNats, startNatsCluster } from '@synod/servers'
+import { findNats, natsNameAt, startNats, startNatsCluster } from '@synod/servers'
 import { afterEach, expect, it, vi } from 'vitest'
 import { isRunning, killHard, runAsChild } from './processes.ts'
 
@@ -30,6 +32,24 @@ it('keeps a data folder that it was given, over a kill too', { timeout: 180_000 
   expect(second.url).toBe(first.url)
   await second.stop()
   rmSync(dataDir, { recursive: true })
+})
+
+it('does not take somebody else’s server at its port for its own', { timeout: 180_000 }, async () => {
+  await using first = await startNats({ name: 'first' })
+  await expect(startNats({ port: first.port })).rejects.toMatchObject({ code: 'server_did_not_start' })
+  expect(await natsNameAt(first.host, first.port)).toBe('first')
+  expect(readFileSync(first.pidFile, 'utf8')).toBe(String(first.pid))
+})
+
+it('knows a NATS server by its greeting', async () => {
+  const greetings = ['HTTP/1.1 400 Bad Request\r\n\r\n', 'INFO {"server_name":\r\n', 'INFO {}', '']
+  for (const greeting of greetings) {
+    const server = createServer((socket) => socket.end(greeting)).listen({ port: 0, host: '127.0.0.1' })
+    await once(server, 'listening')
+    expect(await natsNameAt('127.0.0.1', (server.address() as AddressInfo).port)).toBeUndefined()
+    server.close()
+  }
+  expect(await natsNameAt('127.0.0.1', 1)).toBeUndefined()
 })
 
 it('starts three servers with one JetStream', { timeout: 180_000 }, async () => {

@@ -19,57 +19,65 @@ export type AppendMessage = Extract<ClientMessage, { kind: 'append' }>
 
 export class Appends {
   readonly #parts: ConnectionParts
-  readonly #groups = new Set<AppendGroup>()
+  /** Of frames of which an append is not answered yet. */
+  readonly #open = new Set<FrameAppends>()
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts
   }
 
-  /** `frameBytes` are those of the frame that they came in: it stays in memory as long as one of its appends. */
-  propose(appends: readonly AppendMessage[], frameBytes: number): void {
-    const { bytes, refuse } = this.#parts
-    if (!bytes.take(frameBytes)) {
-      const why = busy('too many bytes of requests are under way at this node: try again')
-      for (const { request } of appends) refuse(request, why)
-      return
-    }
-    const group = new AppendGroup(this.#parts, () => {
-      bytes.release(frameBytes)
-      this.#groups.delete(group)
-    })
-    this.#groups.add(group)
-    group.propose(appends)
+  /** For the appends of a frame of so many bytes: it stays in memory as long as one of them. */
+  frame(frameBytes: number): FrameAppends {
+    return new FrameAppends(this.#parts, frameBytes, this.#open)
   }
 
   /** The client has gone. */
   close(): void {
-    for (const group of this.#groups) group.abort()
+    for (const appends of this.#open) appends.abort()
   }
 }
 
-class AppendGroup implements OpenRequest {
+class FrameAppends implements OpenRequest {
   readonly #parts: ConnectionParts
-  readonly #onEnd: () => void
+  readonly #frameBytes: number
+  readonly #frames: Set<FrameAppends>
   readonly #controller = new AbortController()
   readonly #open = new Set<RequestNumber>()
+  #holdsBytes = false
+  #store: EventStore | undefined
   #deadline: Deadline | undefined
 
-  constructor(parts: ConnectionParts, onEnd: () => void) {
+  constructor(parts: ConnectionParts, frameBytes: number, frames: Set<FrameAppends>) {
     this.#parts = parts
-    this.#onEnd = onEnd
+    this.#frameBytes = frameBytes
+    this.#frames = frames
   }
 
-  propose(appends: readonly AppendMessage[]): void {
-    const { answers, refuse, node } = this.#parts
-    let store: EventStore | undefined
+  propose(message: AppendMessage): void {
+    const { request } = message
+    let appended: Promise<Appended>
     try {
-      store = serving(node)
+      appended = this.#append(message)
     } catch (error) {
-      for (const { request } of appends) refuse(request, error)
+      return this.#parts.refuse(request, error)
     }
-    if (store !== undefined) for (const append of appends) this.#propose(store, append)
-    if (this.#open.size === 0) this.#onEnd()
-    else this.#deadline = answers.begin(() => this.#onDeadline())
+    this.#parts.requests.open(request, this)
+    this.#open.add(request)
+    appended.then(
+      ({ revision, position }) => {
+        if (this.#settle(request)) this.#parts.outbox.add({ kind: 'appended', request, revision, position })
+      },
+      (error: unknown) => {
+        if (this.#settle(request)) this.#parts.refuse(request, error)
+      },
+    )
+  }
+
+  /** There are no more in the frame. */
+  end(): void {
+    if (this.#open.size === 0) return this.#release()
+    this.#frames.add(this)
+    this.#deadline = this.#parts.answers.begin(() => this.#onDeadline())
   }
 
   abort(): void {
@@ -79,38 +87,30 @@ class AppendGroup implements OpenRequest {
   /** It may still happen, and its bytes are in use until then. */
   cancel(): void {}
 
-  #propose(store: EventStore, { request, stream, expected, records }: AppendMessage): void {
-    const { limits, requests, refuse } = this.#parts
-    const { signal } = this.#controller
-    let appended: Promise<Appended>
-    try {
-      if (requests.size >= limits.connectionRequestsMax) throw tooManyRequests(limits.connectionRequestsMax)
-      checkJson(records, limits.jsonDepthMax)
-      appended = store.appendRecords({ stream, records, expected }, { signal })
-    } catch (error) {
-      return refuse(request, error)
-    }
-    requests.open(request, this)
-    this.#open.add(request)
-    appended.then(
-      ({ revision, position }) => {
-        if (this.#settle(request)) this.#parts.outbox.add({ kind: 'appended', request, revision, position })
-      },
-      (error: unknown) => {
-        if (this.#settle(request)) refuse(request, error)
-      },
-    )
+  /** @throws whatever refuses it before it is under way */
+  #append({ stream, expected, records }: AppendMessage): Promise<Appended> {
+    const { limits, requests, node, bytes } = this.#parts
+    if (requests.size >= limits.connectionRequestsMax) throw tooManyRequests(limits.connectionRequestsMax)
+    this.#store ??= serving(node)
+    this.#holdsBytes ||= bytes.take(this.#frameBytes)
+    if (!this.#holdsBytes) throw busy('too many bytes of requests are under way at this node: try again')
+    checkJson(records, limits.jsonDepthMax)
+    return this.#store.appendRecords({ stream, records, expected }, { signal: this.#controller.signal })
   }
 
   /** Returns whether the client still waits for the answer. */
   #settle(request: RequestNumber): boolean {
     if (!this.#open.delete(request)) return false
     const isAwaited = this.#parts.requests.close(request, this)
-    if (this.#open.size === 0) {
-      this.#deadline?.cancel()
-      this.#onEnd()
-    }
+    if (this.#open.size === 0) this.#release()
     return isAwaited
+  }
+
+  #release(): void {
+    this.#deadline?.cancel()
+    this.#frames.delete(this)
+    if (this.#holdsBytes) this.#parts.bytes.release(this.#frameBytes)
+    this.#holdsBytes = false
   }
 
   /** The signal makes the store say why, in its own words; what does not heed it is answered here, a little later. */

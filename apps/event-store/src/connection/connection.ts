@@ -9,7 +9,7 @@ import { MalformedError, type Bytes } from '@synod/codec'
 import { readClientFrame, type ClientMessage, type RequestNumber } from '@synod/client-protocol'
 import type { WebSocket } from 'ws'
 import { unavailable } from '../http/http-error.ts'
-import { Appends, type AppendMessage } from './appends.ts'
+import { Appends } from './appends.ts'
 import type { ConnectionParts, SharedParts } from './connection-parts.ts'
 import { FrameIntake } from './frame-intake.ts'
 import { OpenRequests } from './open-requests.ts'
@@ -157,18 +157,18 @@ export class Connection {
   }
 
   #take(messages: readonly ClientMessage[], frameBytes: number): void {
-    const appends: AppendMessage[] = []
+    const appends = this.#appends.frame(frameBytes)
     let isPinged = false
     for (const message of messages) {
       if (message.kind === 'ping') isPinged = true
       else if (message.kind === 'credit') this.#subscriptions.credit(message.request, message.bytes)
       else if (message.kind === 'cancel') this.#requests.cancel(message.request)
       else if (this.#isStopping) this.#refuse(message.request, unavailable('this node is stopping: ask another node'))
-      else if (message.kind === 'append') appends.push(message)
+      else if (message.kind === 'append') appends.propose(message)
       else if (message.kind === 'read') this.#reads.begin(message)
       else this.#subscriptions.begin(message)
     }
-    if (appends.length > 0) this.#appends.propose(appends, frameBytes)
+    appends.end()
     // One for all pings of a frame.
     if (isPinged) this.#outbox.add({ kind: 'pong' })
   }

@@ -1,6 +1,6 @@
 /**
  * Metrics that are read when somebody asks for them, so that they cost nothing between two scrapes. Most are a number that a
- * package counts for itself: `counter` names it. What no line here names is shown all the same, as `synod_package_counter`.
+ * package counts for itself: `counter` names it. What no line here names is shown all the same, as `synod_package_number`.
  * docs/metrics.md lists them; a test holds the two against each other.
  */
 import type { NodeCounters } from '../compose-node.ts'
@@ -174,7 +174,7 @@ const shown = new Set(
 export const sampledMetrics: readonly SampledMetric[] = [
   ...named,
   gauge(
-    'synod_package_counter',
+    'synod_package_number',
     'Every other number that a package counts for itself, by its own name; whether it only grows is the package’s.',
     ['package', 'name'],
     ({ counters }) =>

@@ -26,11 +26,15 @@ describe('nodes that meet over NATS', { timeout: 180_000 }, () => {
   }
 
   test('a NATS_URL where nobody answers, or that is none, is refused, and nothing is left', async () => {
-    const nobody = new LocalCluster({ data, arguments: ['--transport', 'nats'], environment: { NATS_URL: 'nats://127.0.0.1:1' } })
-    await expect(nobody.start()).rejects.toThrow(/NATS_URL: nobody answers as a NATS server at 127\.0\.0\.1:1: start it, or unset NATS_URL/)
-    const wrong = new LocalCluster({ data, arguments: ['--transport', 'nats'], environment: { NATS_URL: 'secret@host' } })
-    await expect(wrong.start()).rejects.toThrow(/NATS_URL: it must be nats:\/\//)
-    expect(wrong.printed).not.toMatch(/secret/)
+    for (const [url, message] of [
+      ['nats://127.0.0.1:1', /NATS_URL: nobody answers as a NATS server at 127\.0\.0\.1:1: start it, or unset NATS_URL/],
+      ['secret@host', /NATS_URL: it must be nats:\/\//],
+      ['nats://a:secret@127.0.0.1:1,nats://b:secret@127.0.0.1:2', /NATS_URL: its servers have different users or passwords/],
+    ] as const) {
+      const refused = new LocalCluster({ data, arguments: ['--transport', 'nats'], environment: { NATS_URL: url } })
+      await expect(refused.start()).rejects.toThrow(message)
+      expect(refused.printed).not.toMatch(/secret/)
+    }
     expect(readdirSync(data)).toEqual([])
   })
 
@@ -38,8 +42,9 @@ describe('nodes that meet over NATS', { timeout: 180_000 }, () => {
     const credentials = { user: 'synod', password: 'p@ss/word' }
     let nats: NatsServer = await startNats({ credentials })
     try {
-      const url = `nats://synod:${encodeURIComponent(credentials.password)}@127.0.0.1:${nats.port}`
-      const running = await started({ NATS_URL: url })
+      const who = `synod:${encodeURIComponent(credentials.password)}`
+      // The first of the two is never there.
+      const running = await started({ NATS_URL: `nats://${who}@127.0.0.1:1,nats://${who}@127.0.0.1:${nats.port}` })
       expect(readdirSync(data)).not.toContain('nats')
       expect(readFileSync(join(data, 'n1', 'node.log'), 'utf8') + running.printed).not.toMatch(/p@ss|p%40ss/)
       const pids = (await running.describe()).nodes.map(({ pid }) => pid)

@@ -141,10 +141,10 @@ describe('GET /metrics', () => {
   })
 
   test('what has no name of its own is shown as the package calls it, and nothing twice', async () => {
-    const shown = [...((await node.scrape()).get('synod_package_counter')?.samples.keys() ?? [])]
-    expect(shown).toContain('synod_package_counter{package="store",name="transactions"}')
-    expect(shown).not.toContain('synod_package_counter{package="store",name="writes"}')
-    expect(shown).not.toContain('synod_package_counter{package="log",name="elections"}')
+    const shown = [...((await node.scrape()).get('synod_package_number')?.samples.keys() ?? [])]
+    expect(shown).toContain('synod_package_number{package="store",name="transactions"}')
+    expect(shown).not.toContain('synod_package_number{package="store",name="writes"}')
+    expect(shown).not.toContain('synod_package_number{package="log",name="elections"}')
   })
 
   test('an unknown query parameter is refused as everywhere', async () => {

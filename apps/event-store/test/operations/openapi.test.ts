@@ -168,8 +168,8 @@ describe('an answer is as the document says', () => {
 
 /** The store of every case before it is arranged otherwise. */
 function answering(): Pick<ScriptedStore, 'onAppend' | 'onRead' | 'onSubscribe'> {
-  const { onAppend, onRead, onSubscribe } = new ScriptedStore()
-  return { onAppend, onRead, onSubscribe }
+  const store = new ScriptedStore()
+  return { onAppend: store.onAppend, onRead: store.onRead, onSubscribe: (options) => store.onSubscribe(options) }
 }
 
 function viewOf({ store }: Served): Parameters<typeof openHttpServer>[0]['node'] {

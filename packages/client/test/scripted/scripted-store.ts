@@ -33,7 +33,13 @@ export class ScriptedStore {
     const events = this.#streams.get(stream) ?? []
     if (!isAsExpected(expected, events.length)) {
       const actual = events.length === 0 ? 'noStream' : events.length - 1
-      return { kind: 'refused', request, code: 'wrong_expected_revision', message: 'no', details: JSON.stringify({ stream, expected, actual }) }
+      return {
+        kind: 'refused',
+        request,
+        code: 'wrong_expected_revision',
+        message: 'no',
+        details: JSON.stringify({ stream, expected, actual }),
+      }
     }
     this.#streams.set(stream, events)
     for (const [index, view] of records.entries()) {

@@ -1,6 +1,6 @@
 /** What a worker is asked, and what it answers: plain data, so that it crosses threads. */
 import type { Violation } from '../checkers/violation.ts'
-import { runSeed } from '../run-seed.ts'
+import { runSeed, type SeedResult } from '../run-seed.ts'
 import type { Mode } from '../world/seed-plan.ts'
 
 export interface SeedTask {
@@ -34,8 +34,7 @@ export async function runTask({ mode, seed, isTwice }: SeedTask): Promise<SeedRe
   if (isTwice) {
     const second = await runSeed(options)
     simulatedMs += second.simulatedMs
-    if (second.traceHash !== first.traceHash)
-      violations.push({ kind: 'determinism', message: `the traces of two runs have the hashes ${first.traceHash} and ${second.traceHash}` })
+    violations.push(...differences(first, second))
   }
   const { user, system } = process.threadCpuUsage(before)
   const { convergedMs, slots, operations, counts, traceHash } = first
@@ -52,4 +51,10 @@ export async function runTask({ mode, seed, isTwice }: SeedTask): Promise<SeedRe
     runs: isTwice ? 2 : 1,
     traceHash,
   }
+}
+
+/** Of two runs of one seed. */
+export function differences(first: SeedResult, second: SeedResult): Violation[] {
+  if (second.traceHash === first.traceHash) return []
+  return [{ kind: 'determinism', message: `the traces of two runs have the hashes ${first.traceHash} and ${second.traceHash}` }]
 }

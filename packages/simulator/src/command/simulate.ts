@@ -7,8 +7,8 @@ import type { Mode } from '../world/seed-plan.ts'
 import { traceText } from '../world/trace.ts'
 import { add, figuresText } from './figures.ts'
 import { runPool } from './seed-pool.ts'
-import type { SeedReport, SeedTask } from './seed-task.ts'
-import { readState, writeState, type SimulateState } from './state-file.ts'
+import { differences, type SeedReport, type SeedTask } from './seed-task.ts'
+import { readState, writeState, type SeedFailure, type SimulateState } from './state-file.ts'
 
 export interface SimulateOptions {
   readonly modes: readonly Mode[]
@@ -36,13 +36,14 @@ async function runOne(options: SimulateOptions, seed: number): Promise<number> {
   let failed = 0
   for (const mode of options.modes) {
     const result = await runSeed({ mode, seed, isTraced: true })
+    const violations = [...result.violations, ...differences(result, await runSeed({ mode, seed }))]
     console.log(
       `${mode} ${seed}: ${(result.simulatedMs / 1000).toFixed(1)} s, ${result.operations} operations, ${result.slots} slots, trace ${result.traceHash}`,
     )
     console.log(JSON.stringify(result.plan, undefined, 1))
-    console.log(`  ${writeTrace(options.folder, mode, seed, traceText(result.trace), result.violations)}`)
-    for (const { kind, message } of result.violations) console.log(`  ${kind}: ${message}`)
-    if (result.violations.length > 0) failed++
+    console.log(`  ${writeTrace(options.folder, mode, seed, traceText(result.trace), violations)}`)
+    for (const { kind, message } of violations) console.log(`  ${kind}: ${message}`)
+    if (violations.length > 0) failed++
   }
   return failed > 0 ? 1 : 0
 }
@@ -51,12 +52,12 @@ async function runMany(options: SimulateOptions): Promise<number> {
   const { modes, threads, folder, minutes, faultsPlanted } = options
   const file = join(folder, `${modes.join('-')}${faultsPlanted.map((name) => `-${name}`).join('')}.json`)
   const known = options.from === undefined ? readState(file) : undefined
-  const state: SimulateState = known ?? { version: 1, next: options.from ?? 1, done: [], figures: {} }
+  const state: SimulateState = known ?? { version: 2, next: options.from ?? 1, done: [], failed: [], figures: {} }
   if (known !== undefined) console.log(`Going on from seed ${known.next}, where the last run was interrupted (${file}).`)
   const wanted = options.seeds ?? (minutes === undefined ? seedsDefault : Infinity)
   const before = Object.values(state.figures).reduce((sum, { seeds }) => sum + seeds, 0)
   const left = Math.max(0, wanted - before)
-  const failed: SeedReport[] = []
+  const { failed } = state
   const until = minutes === undefined ? Infinity : performance.now() + minutes * 60_000
   const progress = new Progress(wanted, before)
   const isInterrupted = onInterrupt()
@@ -66,10 +67,13 @@ async function runMany(options: SimulateOptions): Promise<number> {
     isOver: () => isInterrupted() || performance.now() >= until,
     onReport: (report) => {
       note(state, modes, report)
-      if (report.violations.length > 0) failed.push(report)
-      for (const { kind, message } of report.violations.slice(0, 1))
-        progress.tell(`${report.mode} ${report.seed} ${kind}: ${message.split('\n')[0]}`)
-      if (progress.on(state)) writeState(file, state)
+      const { mode, seed, violations } = report
+      const [first] = violations
+      if (first !== undefined) {
+        failed.push({ mode, seed, violations })
+        progress.tell(`${mode} ${seed} ${first.kind}: ${first.message.split('\n')[0]}`)
+      }
+      if (progress.on(state) || first !== undefined) writeState(file, state)
     },
   })
   progress.end()
@@ -83,7 +87,7 @@ async function runMany(options: SimulateOptions): Promise<number> {
 }
 
 /** Runs a failed seed again, for its trace. */
-async function replay({ mode, seed, violations }: SeedReport, { folder, faultsPlanted }: SimulateOptions): Promise<void> {
+async function replay({ mode, seed, violations }: SeedFailure, { folder, faultsPlanted }: SimulateOptions): Promise<void> {
   const { trace } = await runSeed({ mode, seed, isTraced: true })
   const file = writeTrace(folder, mode, seed, traceText(trace), violations)
   const fault = faultsPlanted.length === 0 ? '' : ` --fault ${faultsPlanted.join(' ')}`
@@ -135,7 +139,7 @@ class Progress {
   readonly #before: number
   readonly #began = performance.now()
   readonly #isLive = process.stdout.isTTY
-  #told = 0
+  #told = -Infinity
   #done = 0
 
   constructor(wanted: number, before: number) {

@@ -111,7 +111,8 @@ export class ExploredNode {
     if (this.#setting.definition.mode === 'basic' && this.isDone)
       return `${rename(this.id)} ${this.boot} ${isSpent ? 'spent' : this.rounds} ${this.valueHigh} done ${this.#decidedText}`
     const digest = withoutTimes(this.core.digest(rename))
-    return this.#text(rename, isSpent ? 'spent' : `${this.rounds}`, isSpent ? withoutRounds(digest) : digest)
+    const asked = isSpent ? `spent ${this.isLeader ? this.offers : ''}` : `${this.rounds} ${this.offers}`
+    return this.#text(rename, asked, isSpent ? withoutRounds(digest) : digest)
   }
 
   /** Equal for nodes of which nothing differs. */
@@ -126,7 +127,7 @@ export class ExploredNode {
       .join()
   }
 
-  #text(rename: (node: NodeId) => NodeId, rounds: string, digest: string): string {
+  #text(rename: (node: NodeId) => NodeId, asked: string, digest: string): string {
     const { members } = this.#setting.quorums
     const nameBallot = (ballot: Ballot): string => (ballot.round === 0 ? '-' : ballotText({ ...ballot, node: rename(ballot.node) }))
     const slotText = ({ index, header, entry }: StoredSlot): string => {
@@ -141,7 +142,7 @@ export class ExploredNode {
           : `${operation.op} ${operation.index}`
     const sentText = ({ to, message }: Sent): string => `${to.map(rename).join('+')} ${bytesToHex(this.core.codec.encode(message))}`
     return [
-      `${rename(this.id)} ${this.boot} ${this.isLeader} ${rounds} ${this.valueHigh} ${this.isLeader ? this.offers : ''} ${this.fetchTo}`,
+      `${rename(this.id)} ${this.boot} ${this.isLeader} ${asked} ${this.valueHigh} ${this.fetchTo}`,
       this.#decidedText,
       `${this.#data.disk.decidedThrough} ${[...this.#data.disk.meta]
         .map(([key, value]) => `${key}=${bytesToHex(value)}`)

@@ -169,7 +169,7 @@ export class NodeTable {
     merged.set(text, node)
     this.#mergedCount++
     const first = this.#known[number]!.node
-    if (asked(node) !== asked(first))
+    if (asked(node, this.#bounds) !== asked(first, this.#bounds))
       throw new Error(`two nodes that are told alike are asked for other things: ${text}\n${first.exactText()}`)
     transitions.forEach((_, input) => this.#unchecked.push({ number, node, input }))
   }
@@ -193,9 +193,10 @@ function attempt(node: ExploredNode, input: NodeInput): Omit<Outcome, 'after'> &
   }
 }
 
-/** What decides which inputs it gets. */
-function asked({ boot, isLeader, fetchTo, valueHigh, offers, core, decided }: ExploredNode): string {
-  return `${boot} ${isLeader} ${fetchTo} ${valueHigh} ${offers > 0} ${isLeader ? offers : ''} ${core.decidedHigh > 0} ${[...decided.keys()].toSorted().join()}`
+/** What decides which inputs it gets: see `Search`. */
+function asked({ boot, isLeader, fetchTo, valueHigh, offers, core, decided }: ExploredNode, { protocol }: Bounds): string {
+  const mayOffer = protocol === 'paxos' ? `${offers > 0} ${core.decidedHigh > 0}` : isLeader && offers
+  return `${boot} ${isLeader} ${fetchTo} ${valueHigh} ${mayOffer} ${[...decided.keys()].toSorted((left, right) => left - right).join()}`
 }
 
 function missed(input: NodeInput, node: ExploredNode): number | undefined {

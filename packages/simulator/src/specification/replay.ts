@@ -149,7 +149,7 @@ class Replay {
       return `the ballot was used for slot ${before.from} before`
     if (before !== undefined) return undefined
     this.#covered.set(name, covers)
-    for (const slot of this.#slotsOf(covers)) this.#counted(slot, () => void slot.start(ballot))
+    for (const slot of this.#slotsOf(covers)) this.#counted(slot, () => slot.start(ballot))
     return undefined
   }
 
@@ -245,12 +245,13 @@ class Replay {
   }
 
   #modelOf(ballots: number, values: number): PaxosModel {
-    const { members, phase1, phase2 } = this.#quorums
-    const nodesOf = (set: number): Set<NodeId> => new Set(members.filter((_, bit) => (set & (1 << bit)) !== 0))
-    const tell = (quorum: (nodes: ReadonlySet<NodeId>) => boolean): ((set: number) => boolean) => {
-      const isQuorum = Array.from({ length: 1 << members.length }, (_, set) => quorum(nodesOf(set)))
-      return (set) => isQuorum[set] === true
-    }
-    return new PaxosModel({ acceptors: members.length, ballots, values, isPhase1Quorum: tell(phase1), isPhase2Quorum: tell(phase2) })
+    const quorums = this.#quorums
+    const { members } = quorums
+    const sets = Array.from({ length: 1 << members.length }, (_, set) => new Set(members.filter((_node, bit) => (set & (1 << bit)) !== 0)))
+    const first = sets.map((nodes) => quorums.phase1(nodes))
+    const second = sets.map((nodes) => quorums.phase2(nodes))
+    const isPhase1Quorum = (set: number): boolean => first[set] === true
+    const isPhase2Quorum = (set: number): boolean => second[set] === true
+    return new PaxosModel({ acceptors: members.length, ballots, values, isPhase1Quorum, isPhase2Quorum })
   }
 }

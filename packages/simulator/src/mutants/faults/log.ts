@@ -79,7 +79,13 @@ export const faultsOfTheLog: readonly PlantedFault[] = [
   {
     name: 'answer-of-another-session',
     breaks: 'a command is known by session and sequence, not by sequence alone',
-    patches: [{ file: proposals, find: '`${session} ${sequence}`', replace: '`${sequence}`' }],
+    patches: [
+      {
+        file: 'packages/log/src/waiting-proposals.ts',
+        find: 'this.#sessions.get(session)?.get(sequence)',
+        replace: '[...this.#sessions.values()].map((sequences) => sequences.get(sequence)).find((found) => found !== undefined)',
+      },
+    ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 100 },
       { by: 'seeds', mode: 'multi', seedsMax: 100 },

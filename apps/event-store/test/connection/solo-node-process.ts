@@ -1,0 +1,12 @@
+/** A solo node in a process of its own, so that its memory is its own: says its port, and what it holds whenever it is asked. */
+import { openSoloNode } from './solo-node.ts'
+
+export interface NodeMemory {
+  readonly rss: number
+  readonly connections: Readonly<Record<string, number>>
+}
+
+const node = await openSoloNode()
+process.on('message', () => process.send?.({ rss: process.memoryUsage.rss(), connections: node.http.connections() } satisfies NodeMemory))
+process.once('disconnect', () => void node.close().finally(() => process.exit()))
+process.send?.({ port: node.port })
