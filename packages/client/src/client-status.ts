@@ -10,9 +10,12 @@ export interface ClientCounters {
   eventsReceived: number
   /** Subscriptions begun again, mostly on another node. */
   resumptions: number
+  /** Greeted by a node. */
   connectionsOpened: number
-  /** Lost or given up; not those closed because they were of no more use. */
+  /** Of those, ended by the node, the network or its silence; not those closed because they were of no more use. */
   connectionsLost: number
+  /** Nobody there, or a node of another cluster. */
+  connectionsFailed: number
   framesSent: number
   framesReceived: number
   bytesSent: number
@@ -56,6 +59,7 @@ export function zeroCounters(): ClientCounters {
     resumptions: 0,
     connectionsOpened: 0,
     connectionsLost: 0,
+    connectionsFailed: 0,
     framesSent: 0,
     framesReceived: 0,
     bytesSent: 0,

@@ -173,7 +173,6 @@ export class ClusterConnections implements ConnectionOwner {
 
   #connect(address: Address): void {
     this.#ticker.start()
-    this.#counters.connectionsOpened++
     try {
       address.connection = new NodeConnection(address.url, this, this.#counters)
     } catch (error) {
@@ -183,10 +182,13 @@ export class ClusterConnections implements ConnectionOwner {
   }
 
   #onLost(address: Address, problem: string, hadGreeted: boolean): void {
-    if (!hadGreeted) address.failures++
+    if (hadGreeted) this.#counters.connectionsLost++
+    else {
+      this.#counters.connectionsFailed++
+      address.failures++
+    }
     address.restsUntil = this.#ticker.now + restTicks(address.failures)
     this.#lastProblem = problem
-    this.#counters.connectionsLost++
   }
 
   /** Closes a connection that must not be used. */
@@ -194,6 +196,7 @@ export class ClusterConnections implements ConnectionOwner {
     const { connection } = address
     if (problem !== undefined) {
       this.#lastProblem = problem
+      this.#counters.connectionsFailed++
       address.failures++
     }
     address.restsUntil = this.#ticker.now + restTicksMax

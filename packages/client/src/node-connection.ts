@@ -175,6 +175,7 @@ export class NodeConnection {
   }
 
   #onTopology(topology: Topology): void {
+    if (this.#topology === undefined) this.#counters.connectionsOpened++
     this.#topology = topology
     if (topology.isServing) this.notServingTicks = 0
     this.#owner.onTopology(this, topology)

@@ -268,7 +268,7 @@ describe('subscribing', { concurrent: true }, () => {
     const events = takeEvents(client.subscribe(), 2)
     await vi.waitFor(() => expect(client.status().counters.eventsReceived).toBe(1))
     await nodes[0].kill()
-    await vi.waitFor(() => expect(client.status().counters.connectionsLost).toBeGreaterThan(3), { timeout: 10_000 })
+    await vi.waitFor(() => expect(client.status().counters.connectionsFailed).toBeGreaterThan(3), { timeout: 10_000 })
     await nodes[0].start()
     fill(nodes[0], 'a', 1)
     expect(positions(await events)).toEqual([1, 2])

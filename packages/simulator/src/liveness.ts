@@ -6,8 +6,8 @@
 import type { Run } from './run.ts'
 import type { SimNode } from './world/sim-node.ts'
 
-/** reliability.md: 10 s after a quorum is back; clients and slow clocks take some more. */
-const convergeMsMax = 20_000
+/** reliability.md: 10 s after a quorum is back. The worst of 1,200 seeds took 4.4 s, clients that try again and slow clocks included. */
+const convergeMsMax = 10_000
 const settleMsMax = 30_000
 
 /** How long it took, in milliseconds; undefined after a violation. */

@@ -82,10 +82,24 @@ describe('Multi-Paxos', () => {
     expect(result.states).toBeGreaterThan(100_000)
   })
 
-  it('holds in every state of a change of leaders', () => {
-    const result = explore({ ...small, protocol: 'multi', values: 1, proposers: 2 })
+  it('bug 2: holds in every state of a change of leaders with two commands, whatever is lost', () => {
+    const result = explore({ ...small, protocol: 'multi', proposers: 2 })
     expect(result.violation).toBeUndefined()
     expect(result.isCut).toBe(false)
+    expect(result.states).toBeGreaterThan(20_000)
+  })
+
+  it('bug 2: finds a promise that omits what is decided', () => {
+    const definition = changed((effects) =>
+      effects.map((effect) =>
+        effect.kind === 'send' && effect.message.kind === 'promise'
+          ? { ...effect, message: { ...effect.message, decidedThrough: 0, slots: [] } }
+          : effect,
+      ),
+    )
+    expect(explore({ ...small, protocol: 'multi', proposers: 2 }, { definition }).violation?.what).toMatch(
+      /no quorum of 1b allows this value/,
+    )
   })
 
   it('finds a quorum that is too small', () => {

@@ -1,10 +1,13 @@
 /** What browser.test.ts runs in a page: the client as a web application would use it. Answers are JSON. */
-import { connect, UnavailableError, WrongExpectedRevisionError } from '@synod/client'
+import { connect, UnavailableError, WrongExpectedRevisionError, type RecordedEvent } from '@synod/client'
 
 interface Clicked {
   readonly type: 'Clicked'
   readonly data: { readonly n: number; readonly text: string }
 }
+
+/** Checked with Node's types, like all tests. */
+const page = globalThis as unknown as { readonly location: { readonly origin: string } }
 
 async function appendReadAndFollow(node: string): Promise<unknown> {
   await using client = connect<Clicked>({ nodes: [node] })
@@ -29,13 +32,14 @@ async function appendReadAndFollow(node: string): Promise<unknown> {
   const conflict = await client
     .append('clicks', { type: 'Clicked', data: { n: 0, text: '' } }, { expected: 'noStream' })
     .catch((error: unknown) => error)
-  const events = await Array.fromAsync(client.readStream('clicks'))
+  const events: RecordedEvent<Clicked>[] = []
+  for await (const event of client.readStream('clicks')) events.push(event)
   if (followed.length < 301) await new Promise<void>((resolve) => (last = resolve))
   controller.abort('enough')
   const ended = await following.catch((reason: unknown) => reason)
   const { counters } = client.status()
   return {
-    origin: location.origin,
+    origin: page.location.origin,
     first: [String(first.revision), String(first.position)],
     revisions: appended.map(({ revision }) => Number(revision)).toSorted((a, b) => a - b),
     conflict: conflict instanceof WrongExpectedRevisionError ? String(conflict.actual) : String(conflict),

@@ -1,6 +1,7 @@
 /**
  * A page in a headless Chromium, driven over its debugging pipe (messages of JSON that end with a NUL). What the page asks for is
- * answered from memory at whatever origin the test chooses; WebSockets go out for real.
+ * answered from memory at whatever origin the test chooses; WebSockets go out for real. What comes from memory has no address, so Chromium
+ * would ask its user whether it may reach this machine: that is switched off.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -56,7 +57,8 @@ export class Browser implements AsyncDisposable {
       '--disable-gpu',
       '--disable-background-networking',
       '--disable-dev-shm-usage',
-      '--remote-debugging-pipe', '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets',
+      '--remote-debugging-pipe',
+      '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets',
     ]
     const child = spawn(chromium.path, [...options, `--user-data-dir=${profile}`, 'about:blank'], {
       env: { ...process.env, ...chromium.environment },

@@ -61,8 +61,8 @@ test(`256 appends in flight through ${kills} leader kills`, { timeout: 60_000 + 
   expect(counters.appended).toBe(acknowledged.length)
   expect(counters.connectionsLost).toBeGreaterThanOrEqual(kills)
   if (process.env.SYNOD_LEADER_KILLS !== undefined) {
-    const { appended, retries, resumptions, connectionsOpened, connectionsLost } = counters
-    console.log(JSON.stringify({ kills, lanes, appended, retries, resumptions, connectionsOpened, connectionsLost, longestGapsMs: gaps }))
+    const { appended, retries, resumptions, connectionsOpened, connectionsLost, connectionsFailed } = counters
+    console.log(JSON.stringify({ kills, lanes, appended, retries, resumptions, connectionsOpened, connectionsLost, connectionsFailed, longestGapsMs: gaps }))
   }
 })
 

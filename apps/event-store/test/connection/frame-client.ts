@@ -74,6 +74,12 @@ export class FrameClient implements AsyncDisposable {
     }
   }
 
+  /** Of what came before nothing is kept. */
+  forget(): void {
+    this.frames.length = 0
+    this.#taken = 0
+  }
+
   async close(): Promise<void> {
     this.webSocket.terminate()
     await this.closed

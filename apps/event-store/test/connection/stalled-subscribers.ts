@@ -71,7 +71,7 @@ async function fill(appender: FrameClient, { history, eventBytes }: Load): Promi
     const pad = 'x'.repeat(eventBytes)
     appender.send(...Array.from({ length: last - request + 1 }, (_, at) => append(request + at, { records: [record(pad)] })))
     await appender.until((message) => message.kind === 'appended' && message.request === last)
-    appender.frames.length = 0
+    appender.forget()
   }
 }
 
@@ -160,14 +160,14 @@ async function appendFor(
   }
   await appender.until((message) => message.kind === 'appended' && message.request === count)
   await eachSecond()
-  appender.frames.length = 0
+  appender.forget()
   return count
 }
 
 async function headOf(appender: FrameClient): Promise<number> {
   appender.send({ kind: 'read', request: 1, direction: 'backward', limit: 1, consistency: 'linearizable' })
   const { events } = await appender.next('page')
-  appender.frames.length = 0
+  appender.forget()
   return events[0]?.position ?? 0
 }
 
