@@ -18,7 +18,7 @@ export const frameBytesMax = 16 * 1024 * 1024
 /** Collects the messages of one turn into one frame. */
 export class FrameWriter<M> {
   readonly #write: (writer: ByteWriter, message: M) => void
-  #writer = new ByteWriter(frameBytesGuess)
+  #writer = new ByteWriter(firstFrameBytes)
 
   constructor(write: (writer: ByteWriter, message: M) => void) {
     this.#write = write
@@ -40,15 +40,16 @@ export class FrameWriter<M> {
     }
   }
 
-  /** The frame; the next one begins empty. */
+  /** The frame, in a buffer of its own; the next one begins empty, and has the room that this one needed. */
   take(): Bytes {
     const frame = this.#writer.finish()
-    this.#writer = new ByteWriter(frameBytesGuess)
+    this.#writer = new ByteWriter(Math.max(firstFrameBytes, Math.min(frame.length, roomBytesMax)))
     return frame
   }
 }
 
-const frameBytesGuess = 1024
+const firstFrameBytes = 512
+const roomBytesMax = 64 * 1024
 
 export function clientFrameWriter(): FrameWriter<ClientMessage> {
   return new FrameWriter(writeClientMessage)

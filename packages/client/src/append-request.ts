@@ -52,8 +52,13 @@ export class AppendRequest extends PendingRequest<Appended> {
     }
   }
 
+  override fail(error: unknown): boolean {
+    const isFirst = super.fail(error)
+    if (isFirst) this.#counters.appendsFailed++
+    return isFirst
+  }
+
   late(problem: string | undefined): ClientError {
-    this.#counters.appendsFailed++
     const mayHappen = this.#isInDoubt || this.connection !== undefined
     const why = problem === undefined ? '' : ` (last problem: ${problem})`
     if (!mayHappen && this.#wasBusy) {
@@ -80,7 +85,6 @@ export class AppendRequest extends PendingRequest<Appended> {
       this.#isInDoubt = true
       return { problem: `${answer.code}: ${answer.message}`, isNodeAtFault: true }
     }
-    this.#counters.appendsFailed++
     const error = toClientError(answer, this.#stream, this.#expected)
     this.fail(
       this.#isInDoubt && !staysTrue(error)

@@ -1,6 +1,6 @@
 /** Counted since `connect`. */
 export interface ClientCounters {
-  /** Appends that were acknowledged, and those that failed for good. */
+  /** Appends that were acknowledged, and those whose promise was rejected, but for those that were refused before they were taken. */
   appended: number
   appendsFailed: number
   /** Requests sent a second time and more: their node went away, or could not take them. */

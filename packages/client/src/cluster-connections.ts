@@ -4,10 +4,9 @@
  * fail rest longer each time. Appends and linearizable reads go to the leader when it is connected, else to any node that serves; so
  * a leader that dies costs no more than the next node's greeting. A connection that nobody needed for a while is closed, but the last.
  */
-import { InvalidArgumentError } from './client-error.ts'
+import { AddressBook, restTicks, restTicksMax, type Address } from './address-book.ts'
 import type { ClientCounters, ConnectionStatus } from './client-status.ts'
 import { NodeConnection, type ConnectionOwner, type ConnectionRequest, type Topology } from './node-connection.ts'
-import { toNode } from './options.ts'
 import { tickMilliseconds, type Ticker } from './ticker.ts'
 
 export interface ConnectionNeeds {
@@ -17,21 +16,6 @@ export interface ConnectionNeeds {
   readonly leader: boolean
 }
 
-interface Address {
-  readonly url: string
-  /** Given by the caller; the others go when no node names them any more. */
-  readonly isSeed: boolean
-  /** The id of the node that answered there last, or that others say is there. */
-  node: string | undefined
-  failures: number
-  /** Not dialled again before this tick. */
-  restsUntil: number
-  connection: NodeConnection | undefined
-}
-
-/** Of what nodes tell about each other; a cluster has 15 voters at most. */
-const membersMax = 64
-const restTicksMax = 2000 / tickMilliseconds
 const suspectTicks = 1000 / tickMilliseconds
 const idleTicksMax = 10_000 / tickMilliseconds
 
@@ -39,10 +23,12 @@ export class ClusterConnections implements ConnectionOwner {
   readonly #ticker: Ticker
   readonly #counters: ClientCounters
   readonly #needs: () => ConnectionNeeds
-  readonly #onChange: () => void
-  readonly #addresses = new Map<string, Address>()
+  readonly #onChange: (servesAgain: boolean) => void
+  readonly #addresses: AddressBook
   #cluster: string | undefined
   #leader: string | undefined
+  /** Topologies so far. */
+  #told = 0
   #servingTarget: NodeConnection | undefined
   #lastProblem: string | undefined
   #isClosed = false
@@ -52,15 +38,14 @@ export class ClusterConnections implements ConnectionOwner {
     ticker: Ticker,
     counters: ClientCounters,
     needs: () => ConnectionNeeds,
-    /** Something may be possible now that was not before. */
-    onChange: () => void,
+    /** Something may be possible now that was not before. `servesAgain`: what rests because a node could not take it need not rest on. */
+    onChange: (servesAgain: boolean) => void,
   ) {
     this.#ticker = ticker
     this.#counters = counters
     this.#needs = needs
     this.#onChange = onChange
-    // Not all clients shall begin with the same node.
-    for (const url of shuffle(nodes)) this.#add(url, true)
+    this.#addresses = new AddressBook(nodes)
   }
 
   get cluster(): string | undefined {
@@ -76,7 +61,7 @@ export class ClusterConnections implements ConnectionOwner {
   }
 
   get isEmpty(): boolean {
-    return this.#connections().length === 0
+    return this.#addresses.connections().length === 0
   }
 
   /** Where appends and linearizable reads go; undefined while no node is known to take them. */
@@ -107,30 +92,30 @@ export class ClusterConnections implements ConnectionOwner {
   dial(): void {
     if (this.#isClosed || this.#isSatisfied()) return
     const leader = this.#leader
-    const free = [...this.#addresses.values()].filter((address) => this.#canDial(address))
-    const isDialling = [...this.#addresses.values()].some(({ connection }) => connection !== undefined && !connection.isOpen)
+    const free = this.#addresses.all().filter((address) => this.#addresses.isFree(address, this.#ticker.now))
+    const isDialling = this.#addresses.all().some(({ connection }) => connection !== undefined && !connection.isOpen)
     const next = free.find(({ node }) => node !== undefined && node === leader) ?? (isDialling ? undefined : free[0])
     if (next !== undefined) this.#connect(next)
   }
 
   tick(): void {
-    for (const connection of this.#connections()) connection.tick()
+    for (const connection of this.#addresses.connections()) connection.tick()
     this.#refresh()
     this.#closeIdle()
     if (this.#isClosed || this.#isSatisfied()) return
     this.dial()
     // One more beside those that have not answered yet: the first may be a node that hangs.
-    const another = [...this.#addresses.values()].find((address) => this.#canDial(address))
+    const another = this.#addresses.all().find((address) => this.#addresses.isFree(address, this.#ticker.now))
     if (another !== undefined && this.#servingTarget === undefined) this.#connect(another)
   }
 
   close(): void {
     this.#isClosed = true
-    for (const connection of this.#connections()) connection.close()
+    for (const connection of this.#addresses.connections()) connection.close()
   }
 
   describe(): readonly ConnectionStatus[] {
-    return this.#connections().map((connection) => ({
+    return this.#addresses.connections().map((connection) => ({
       url: connection.url,
       node: connection.topology?.node,
       state: connection.isOpen ? ('open' as const) : ('connecting' as const),
@@ -140,7 +125,7 @@ export class ClusterConnections implements ConnectionOwner {
     }))
   }
 
-  onTopology(connection: NodeConnection, topology: Topology): void {
+  onTopology(connection: NodeConnection, topology: Topology, before: Topology | undefined): void {
     const address = this.#addresses.get(connection.url)
     if (address?.connection !== connection) return
     this.#cluster ??= topology.cluster
@@ -150,13 +135,17 @@ export class ClusterConnections implements ConnectionOwner {
         `${connection.url}: it belongs to cluster ${topology.cluster}, not ${this.#cluster}: mend the list of nodes`,
       )
     }
-    const twin = this.#connections().find((other) => other !== connection && other.isOpen && other.topology?.node === topology.node)
+    const twin = this.#addresses
+      .connections()
+      .find((other) => other !== connection && other.isOpen && other.topology?.node === topology.node)
     address.node = topology.node
     address.failures = 0
     if (twin !== undefined) return this.#drop(address, undefined)
-    this.#leader = topology.leader
-    this.#learn(topology)
-    this.#changed()
+    connection.toldAt = ++this.#told
+    this.#lastProblem = this.#addresses.learn(topology.members) ?? this.#lastProblem
+    const servesAgain = topology.isServing && before?.isServing !== true
+    if (servesAgain) connection.suspectUntil = 0
+    this.#changed(servesAgain)
   }
 
   onClosed(connection: NodeConnection, problem: string, requests: readonly ConnectionRequest[]): void {
@@ -168,7 +157,7 @@ export class ClusterConnections implements ConnectionOwner {
     }
     this.#refresh()
     for (const request of requests) request.onLost()
-    this.#changed()
+    this.#changed(false)
   }
 
   #connect(address: Address): void {
@@ -191,7 +180,7 @@ export class ClusterConnections implements ConnectionOwner {
     this.#lastProblem = problem
   }
 
-  /** Closes a connection that must not be used. */
+  /** Closes a connection that must not be used, or is of no use. */
   #drop(address: Address, problem: string | undefined): void {
     const { connection } = address
     if (problem !== undefined) {
@@ -204,33 +193,6 @@ export class ClusterConnections implements ConnectionOwner {
     connection?.close()
   }
 
-  #learn({ members }: Topology): void {
-    const urls = new Map<string, string>()
-    for (const { id, url } of members.slice(0, membersMax)) {
-      try {
-        urls.set(toNode(url), id)
-      } catch (error) {
-        if (!(error instanceof InvalidArgumentError)) throw error
-        this.#lastProblem = `node ${id} is said to be at ${JSON.stringify(url)}, which is no URL`
-      }
-    }
-    for (const [url, id] of urls) (this.#addresses.get(url) ?? this.#add(url, false)).node = id
-    for (const address of this.#addresses.values()) {
-      if (!address.isSeed && address.connection === undefined && !urls.has(address.url)) this.#addresses.delete(address.url)
-    }
-  }
-
-  #add(url: string, isSeed: boolean): Address {
-    const address: Address = { url, isSeed, node: undefined, failures: 0, restsUntil: 0, connection: undefined }
-    this.#addresses.set(url, address)
-    return address
-  }
-
-  #canDial(address: Address): boolean {
-    if (address.connection !== undefined || address.restsUntil > this.#ticker.now) return false
-    return address.node === undefined || !this.#connections().some(({ isOpen, topology }) => isOpen && topology?.node === address.node)
-  }
-
   /** Whether nothing would be better with one more connection. */
   #isSatisfied(): boolean {
     const needs = this.#needs()
@@ -241,10 +203,10 @@ export class ClusterConnections implements ConnectionOwner {
   }
 
   #closeIdle(): void {
-    for (const address of this.#addresses.values()) {
+    for (const address of this.#addresses.all()) {
       const { connection } = address
       if (connection === undefined || connection.idleTicks < idleTicksMax || connection === this.#servingTarget) continue
-      if (this.#connections().length > 1) this.#drop(address, undefined)
+      if (this.#addresses.connections().length > 1) this.#drop(address, undefined)
     }
   }
 
@@ -252,14 +214,17 @@ export class ClusterConnections implements ConnectionOwner {
     return this.#leader !== undefined && topology?.node === this.#leader
   }
 
-  #changed(): void {
+  #changed(servesAgain: boolean): void {
     this.#refresh()
     this.dial()
-    this.#onChange()
+    this.#onChange(servesAgain)
   }
 
   #refresh(): void {
     const { now } = this.#ticker
+    // The newest word of those that serve; a node that is cut off knows no better.
+    const teller = this.#best((connection) => connection.toldAt + (connection.isServing ? this.#told : 0))
+    if (teller !== undefined) this.#leader = teller.topology?.leader
     this.#servingTarget = this.#best((connection) =>
       connection.isServing ? 1 + (connection.suspectUntil <= now ? 2 : 0) + (this.#isLeader(connection) ? 1 : 0) : -1,
     )
@@ -269,28 +234,11 @@ export class ClusterConnections implements ConnectionOwner {
   #best(score: (connection: NodeConnection) => number): NodeConnection | undefined {
     let best: NodeConnection | undefined
     let highest = -1
-    for (const { connection } of this.#addresses.values()) {
+    for (const { connection } of this.#addresses.all()) {
       if (connection?.isOpen !== true) continue
       const is = score(connection)
       if (is > highest) [best, highest] = [connection, is]
     }
     return best
   }
-
-  #connections(): NodeConnection[] {
-    return [...this.#addresses.values()].flatMap(({ connection }) => (connection === undefined ? [] : [connection]))
-  }
-}
-
-/** Longer each time, and not the same for all: 1, 2, 4, 8 ticks at most, half of it by chance. */
-function restTicks(failures: number): number {
-  const ticks = Math.min(2 ** Math.max(0, failures - 1), restTicksMax)
-  return Math.ceil(ticks / 2 + (Math.random() * ticks) / 2)
-}
-
-function shuffle<T>(items: readonly T[]): T[] {
-  return items
-    .map((item) => ({ item, place: Math.random() }))
-    .toSorted((a, b) => a.place - b.place)
-    .map(({ item }) => item)
 }

@@ -15,6 +15,9 @@ export function connect<S extends EventSchemas>(options: ConnectOptions & Schema
 /** The events' types are taken on trust: `connect<CourseEvent>(…)`; without them data is unknown. */
 export function connect<E extends EventType = EventType>(options: ConnectOptions): Client<E>
 export function connect(options: ConnectOptions & Partial<SchemaOptions<EventSchemas>>): Client {
+  if ((globalThis as { readonly WebSocket?: unknown }).WebSocket === undefined) {
+    throw new InvalidArgumentError('this platform has no WebSocket: use Node 22.18 or newer, or a browser')
+  }
   const { events } = options
   if (
     events !== undefined &&

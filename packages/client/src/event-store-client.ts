@@ -48,7 +48,7 @@ export class EventStoreClient implements Client {
       this.#ticker,
       this.#counters,
       () => ({ any: this.#isBusy, leader: this.#ticker.now < this.#wantsLeaderUntil }),
-      () => this.#pump(),
+      (servesAgain) => (servesAgain ? this.#wake() : this.#pump()),
     )
     this.#appends = this.#lane(() => this.#connections.serving(), {
       timeoutMilliseconds: limits.appendTimeout,
@@ -213,6 +213,13 @@ export class EventStoreClient implements Client {
   get #isBusy(): boolean {
     const requests = this.#appends.open + this.#linearizableReads.open + this.#localReads.open
     return requests + this.#subscriptions.size > 0
+  }
+
+  #wake(): void {
+    this.#appends.wake()
+    this.#linearizableReads.wake()
+    this.#localReads.wake()
+    for (const subscription of this.#subscriptions) subscription.wake()
   }
 
   #pump(): void {

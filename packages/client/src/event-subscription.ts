@@ -4,13 +4,13 @@
  * received stays in hand. So nothing is missing and nothing comes twice, and a node that says something below that is an error.
  *
  * The node sends as many bytes of events as it has credit for; credit is given back as the reader takes them, so that a slow
- * reader costs what the credit allows and holds up nobody else on the connection. Of the other messages only the newest of each
- * kind is kept behind an event.
+ * reader costs what the credit allows and holds up nobody else on the connection.
  */
 import { frameBytesMax, type ClientMessage, type Start, type StoredRecord } from '@synod/client-protocol'
 import type { SubscriptionMessage } from './client.ts'
 import { ProtocolViolationError, UnavailableError } from './client-error.ts'
 import type { EventCodec } from './event-codec.ts'
+import { MessageBuffer, type Note } from './message-buffer.ts'
 import type { AnswerMessage, ConnectionRequest, NodeConnection } from './node-connection.ts'
 import { isRetryable, toClientError } from './refusals.ts'
 import { tickMilliseconds } from './ticker.ts'
@@ -35,18 +35,16 @@ export interface SubscriptionRange {
   readonly stream: string | undefined
   readonly start: Start
   readonly bytesMax: number
-  /** Until it was placed at a node for the first time. */
+  /** Milliseconds until a node has taken it for the first time. */
   readonly timeout: number
   readonly signal: AbortSignal | undefined
 }
 
-type Note = Exclude<SubscriptionMessage, { readonly kind: 'event' }>
-
 /** A node without a quorum delivers nothing new; while all elect a leader there is no better one. */
 const notServingTicksMax = 3000 / tickMilliseconds
+/** A node that has nothing to tell may be silent for long; one that refuses says so soon. */
+const refusalTicks = 1000 / tickMilliseconds
 const restTicksMax = 2000 / tickMilliseconds
-/** Of those taken, before the list is cut. */
-const takenItemsMax = 1024
 
 export class EventSubscription implements AsyncIterator<SubscriptionMessage, undefined, undefined>, ConnectionRequest {
   readonly #range: SubscriptionRange
@@ -54,10 +52,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   readonly #home: SubscriptionHome
   #connection: NodeConnection | undefined
   #number = 0
-  /** Received and not taken. */
-  #items: (StoredRecord | Note)[] = []
-  #at = 0
-  #bytesHeld = 0
+  readonly #buffer = new MessageBuffer()
   /** Taken since the node last got credit. */
   #bytesTaken = 0
   /** Everything at or below this position was received, or is not wanted; undefined before the first word. */
@@ -65,6 +60,9 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   #lastRevision = -1
   #hasStarted = false
   #wasPlaced = false
+  #placedAt = 0
+  /** A node has it: from then on it goes on for as long as it takes. */
+  #wasTaken = false
   #dueTick = 0
   #restsUntil = 0
   #rests = 0
@@ -83,7 +81,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   async next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
     this.#start()
     for (;;) {
-      const item = this.#take()
+      const item = this.#buffer.take()
       if (item === undefined) {
         const failure = this.#failure
         this.#failure = undefined
@@ -94,6 +92,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
         continue
       }
       if ('kind' in item) return { done: false, value: item }
+      this.#giveCredit(item.record.length)
       const decoded = this.#decode(item)
       const event = decoded instanceof Promise ? await decoded : decoded
       if (event !== undefined) return { done: false, value: { kind: 'event', event } }
@@ -102,7 +101,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
 
   return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
     this.#hasStarted = true
-    this.#items = []
+    this.#buffer.clear()
     this.#finish(undefined)
     return Promise.resolve({ done: true, value: undefined })
   }
@@ -110,8 +109,14 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   /** Ends it with an error; what was received and not taken is let go. */
   fail(error: unknown): void {
     if (this.#isOver) return
-    this.#items = []
+    this.#buffer.clear()
     this.#finish({ error })
+  }
+
+  /** It need not rest on after a refusal. */
+  wake(): void {
+    this.#restsUntil = 0
+    this.place()
   }
 
   /** Asks a node, if there is one and room for what it would send. */
@@ -122,6 +127,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
     this.#connection = connection
     this.#number = connection.open(this)
     this.#bytesTaken = 0
+    this.#placedAt = this.#home.now()
     if (this.#wasPlaced) this.#home.onResumed()
     this.#wasPlaced = true
     connection.send(this.#subscribe())
@@ -130,9 +136,10 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   tick(): void {
     const connection = this.#connection
     if (connection === undefined) {
-      const isLate = !this.#wasPlaced && this.#home.now() >= this.#dueTick
+      const isLate = !this.#wasTaken && this.#home.now() >= this.#dueTick
       return isLate ? this.fail(this.#late()) : this.place()
     }
+    if (this.#home.now() - this.#placedAt >= refusalTicks) this.#wasTaken = true
     if (connection.notServingTicks <= notServingTicksMax) return
     const better = this.#home.serving()
     if (better === undefined || better === connection) return
@@ -165,7 +172,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   }
 
   get #hasRoom(): boolean {
-    return this.#bytesHeld * 2 < this.#range.bytesMax
+    return this.#buffer.bytes * 2 < this.#range.bytesMax
   }
 
   #start(): void {
@@ -187,7 +194,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
       request: this.#number,
       ...(stream !== undefined && { stream }),
       start: this.#received === undefined ? start : { kind: 'afterPosition', position: this.#received },
-      creditBytes: bytesMax - this.#bytesHeld,
+      creditBytes: bytesMax - this.#buffer.bytes,
     }
   }
 
@@ -198,10 +205,11 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
   }
 
   #onEvents(events: readonly StoredRecord[]): void {
+    this.#wasTaken = true
     this.#rests = 0
     const { stream, bytesMax } = this.#range
     for (const stored of events) {
-      const { position, revision, record } = stored
+      const { position, revision } = stored
       const isOfStream = stream === undefined || (stored.stream === stream && revision > this.#lastRevision)
       if (position <= (this.#received ?? 0) || !isOfStream) {
         return this.#violate(
@@ -210,24 +218,19 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
       }
       this.#received = position
       if (stream !== undefined) this.#lastRevision = revision
-      this.#bytesHeld += record.length
-      this.#items.push(stored)
+      this.#buffer.addEvent(stored)
     }
-    if (this.#bytesHeld > bytesMax + frameBytesMax) return this.#violate('it sent more than it had credit for')
+    if (this.#buffer.bytes > bytesMax + frameBytesMax) return this.#violate('it sent more than it had credit for')
     this.#home.onEvents(events.length)
     this.#awake()
   }
 
   #onNote(note: Note, position: number): void {
+    this.#wasTaken = true
     this.#rests = 0
     if (position < (this.#received ?? 0)) return this.#violate(`it is at position ${position} and was at ${this.#received}`)
     if (note.kind !== 'fellBehind') this.#received = position
-    for (let at = this.#items.length - 1; at >= this.#at; at--) {
-      const item = this.#items[at]
-      if (item === undefined || !('kind' in item)) break
-      if (item.kind === note.kind) this.#items.splice(at, 1)
-    }
-    this.#items.push(note)
+    this.#buffer.addNote(note)
     this.#awake()
   }
 
@@ -251,23 +254,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
     this.#finish({ error: new ProtocolViolationError(`${this.#connection?.url}: ${what}; begin again after the last event you have`) })
   }
 
-  #take(): StoredRecord | Note | undefined {
-    const item = this.#items[this.#at]
-    if (item === undefined) return undefined
-    this.#at++
-    if (this.#at === this.#items.length) {
-      this.#items = []
-      this.#at = 0
-    } else if (this.#at >= takenItemsMax && this.#at * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#at)
-      this.#at = 0
-    }
-    if (!('kind' in item)) this.#giveCredit(item.record.length)
-    return item
-  }
-
   #giveCredit(bytes: number): void {
-    this.#bytesHeld -= bytes
     this.#bytesTaken += bytes
     if (this.#connection === undefined) return this.place()
     if (this.#bytesTaken * 2 < this.#range.bytesMax) return
@@ -277,7 +264,7 @@ export class EventSubscription implements AsyncIterator<SubscriptionMessage, und
 
   #decode(stored: StoredRecord): ReturnType<EventCodec['decode']> {
     const failed = (error: unknown): never => {
-      this.#items = []
+      this.#buffer.clear()
       this.#finish(undefined)
       throw error
     }

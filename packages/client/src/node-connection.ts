@@ -19,7 +19,8 @@ export interface ConnectionRequest {
 }
 
 export interface ConnectionOwner {
-  onTopology(connection: NodeConnection, topology: Topology): void
+  /** `before` is what it said last; undefined when it greets. */
+  onTopology(connection: NodeConnection, topology: Topology, before: Topology | undefined): void
   /** Once. The open requests are to be told. */
   onClosed(connection: NodeConnection, problem: string, requests: readonly ConnectionRequest[]): void
 }
@@ -42,6 +43,8 @@ export class NodeConnection {
   readonly url: string
   /** No request goes there before this tick unless there is no other: it could not take the last one. */
   suspectUntil = 0
+  /** The number of its newest topology among those of all connections. */
+  toldAt = 0
   /** Ticks for which nothing was open here. */
   idleTicks = 0
   /** Ticks for which the node has said that it does not serve. */
@@ -175,10 +178,11 @@ export class NodeConnection {
   }
 
   #onTopology(topology: Topology): void {
-    if (this.#topology === undefined) this.#counters.connectionsOpened++
+    const before = this.#topology
+    if (before === undefined) this.#counters.connectionsOpened++
     this.#topology = topology
     if (topology.isServing) this.notServingTicks = 0
-    this.#owner.onTopology(this, topology)
+    this.#owner.onTopology(this, topology, before)
   }
 
   #end(problem: string): void {

@@ -80,8 +80,11 @@ export abstract class PendingRequest<T> implements ConnectionRequest {
     if (this.#end()) this.#resolve(value as never)
   }
 
-  fail(error: unknown): void {
-    if (this.#end()) this.#reject(error)
+  /** Returns whether it was not settled before. */
+  fail(error: unknown): boolean {
+    const isFirst = this.#end()
+    if (isFirst) this.#reject(error)
+    return isFirst
   }
 
   #end(): boolean {

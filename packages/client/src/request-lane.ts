@@ -90,6 +90,14 @@ export class RequestLane implements Lane {
     }
   }
 
+  /** Those that rest go now. */
+  wake(): void {
+    clearTimeout(this.#restTimer)
+    this.#restTimer = undefined
+    this.#resting.moveTo(this.#returned)
+    this.pump()
+  }
+
   tick(): void {
     for (const request of this.#open) {
       if (request.dueTick > this.#options.ticker.now) return
@@ -164,14 +172,7 @@ export class RequestLane implements Lane {
   #rest(): void {
     if (this.#restTimer !== undefined) return
     const milliseconds = Math.min(restMillisecondsMin * 2 ** this.#rests++, restMillisecondsMax)
-    this.#restTimer = setTimeout(
-      () => {
-        this.#restTimer = undefined
-        this.#resting.moveTo(this.#returned)
-        this.pump()
-      },
-      milliseconds * (0.5 + Math.random() / 2),
-    )
+    this.#restTimer = setTimeout(() => this.wake(), milliseconds * (0.5 + Math.random() / 2))
   }
 
   #why(): string {

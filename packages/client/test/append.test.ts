@@ -201,8 +201,8 @@ describe('append', () => {
     expect(error).toMatchObject({ code: 'busy' })
     // What waited is sent when there is room.
     nodes[0].intercept = undefined
-    for (const { message } of [...nodes[0].received]) {
-      if (message.kind === 'append') for (const connection of nodes[0].connections) connection.send(nodes[0].store.append(message))
+    for (const message of nodes[0].messages('append')) {
+      for (const connection of nodes[0].connections) connection.send(nodes[0].store.append(message))
     }
     await Promise.all([first, ...more])
 

@@ -83,6 +83,20 @@ describe('finding nodes', { concurrent: true }, () => {
     expect(nodes[1]!.messages('append')).toHaveLength(before + 1)
   })
 
+  it('does not take the word of a node that is cut off', async ({ world }) => {
+    const nodes = await world.nodes(2)
+    const client = world.client([nodes[1]!])
+    await client.append('a', event)
+    await vi.waitFor(() => expect(client.status().connections.some(({ isLeader }) => isLeader)).toBe(true))
+    nodes[1]!.isServing = false
+    nodes[1]!.leader = undefined
+    nodes[1]!.announce()
+    nodes[1]!.leader = 'n2'
+    nodes[1]!.announce()
+    await client.append('a', event)
+    expect(client.status().leader).toBe('n1')
+  })
+
   it('waits for a node to serve, and sends then', async ({ world }) => {
     const [node] = await world.nodes(1)
     node.isServing = false

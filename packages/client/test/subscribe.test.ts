@@ -253,8 +253,15 @@ describe('subscribing', { concurrent: true }, () => {
     expect(await rejection(all(world.client(nodes).subscribe()))).toBeInstanceOf(InvalidArgumentError)
   })
 
-  it('is an error when no node can be reached at first', async ({ world }) => {
+  it('is an error when no node can be reached, or takes it, at first', async ({ world }) => {
     const nodes = await world.nodes(1)
+    nodes[0].intercept = (message, connection) => {
+      if (message.kind === 'subscribe') connection.refuse(message.request, 'busy')
+      return message.kind === 'subscribe'
+    }
+    const refused = await rejection(all(world.client(nodes, { readTimeout: 1000 }).subscribe()))
+    expect(refused).toBeInstanceOf(UnavailableError)
+    expect((refused as Error).message).toMatch(/busy/)
     await nodes[0].kill()
     const error = await rejection(all(world.client(nodes, { readTimeout: 300 }).subscribe()))
     expect(error).toBeInstanceOf(UnavailableError)
@@ -272,6 +279,32 @@ describe('subscribing', { concurrent: true }, () => {
     await nodes[0].start()
     fill(nodes[0], 'a', 1)
     expect(positions(await events)).toEqual([1, 2])
+  })
+
+  it('moves on when its node stops in good order', async ({ world }) => {
+    const nodes = await world.nodes(2)
+    fill(nodes[0], 'a', 2)
+    const client = world.client(nodes)
+    const events = takeEvents(client.subscribe(), 3)
+    await vi.waitFor(() => expect(client.status().counters.eventsReceived).toBe(2))
+    const [home, other] = nodes[0].messages('subscribe').length > 0 ? [nodes[0], nodes[1]!] : [nodes[1]!, nodes[0]]
+    // As the node does: it says so, refuses what is new, ends subscriptions, closes.
+    home.isServing = false
+    home.announce()
+    for (const connection of home.connections) {
+      for (const [request, subscription] of connection.subscriptions) {
+        subscription.end()
+        connection.refuse(request, 'unavailable')
+      }
+    }
+    home.intercept = (message, connection) => {
+      if (message.kind === 'subscribe') connection.refuse(message.request, 'unavailable')
+      return message.kind === 'subscribe'
+    }
+    await vi.waitFor(() => expect(other.messages('subscribe')).toHaveLength(1), { timeout: 5000 })
+    for (const { socket } of home.connections) socket.close(1001, 'stopping')
+    fill(nodes[0], 'a', 1)
+    expect(positions(await events)).toEqual([1, 2, 3])
   })
 
   it('is busy when a node has too many, until one takes it', async ({ world }) => {

@@ -28,10 +28,10 @@ export class World {
 }
 
 export const it = test.extend<{ world: World }>({
-  world: async ({ task: _ }, use) => {
+  world: async ({ onTestFinished }, use) => {
     const world = new World()
+    onTestFinished(() => world.end())
     await use(world)
-    await world.end()
   },
 })
 

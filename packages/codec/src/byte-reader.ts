@@ -4,6 +4,7 @@
  */
 import type { Bytes } from './bytes.ts'
 import { MalformedError } from './malformed-error.ts'
+import type { TextCache } from './text-cache.ts'
 
 // `ignoreBOM` keeps a leading U+FEFF, which is part of the text here; without it the decoder silently removes it.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -64,14 +65,14 @@ export class ByteReader {
     return this.raw(length)
   }
 
-  string(max = Number.MAX_SAFE_INTEGER): string {
-    const bytes = this.bytes(max)
-    if (bytes.length === 0) return ''
-    try {
-      return decoder.decode(bytes)
-    } catch {
-      throw new MalformedError('text that is not UTF-8')
-    }
+  /** `cache`: for texts that come again and again, such as names. */
+  string(max = Number.MAX_SAFE_INTEGER, cache?: TextCache): string {
+    const length = this.u32()
+    if (length > max) throw new MalformedError(`${length} bytes where at most ${max} are allowed`)
+    if (length === 0) return ''
+    const at = this.#take(length)
+    if (cache !== undefined) return cache.get(this.#bytes, at, length, decoded)
+    return decoded(this.#bytes.subarray(at, at + length))
   }
 
   /**
@@ -96,6 +97,14 @@ export class ByteReader {
       throw new MalformedError(`${length} bytes wanted at ${at}, ${this.remaining} left`)
     this.#at = at + length
     return at
+  }
+}
+
+function decoded(bytes: Bytes): string {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    throw new MalformedError('text that is not UTF-8')
   }
 }
 

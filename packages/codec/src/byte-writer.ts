@@ -7,17 +7,46 @@ import type { Bytes } from './bytes.ts'
 const encoder = new TextEncoder()
 /** Up to here a loop over ASCII is quicker than a call of the encoder. */
 const asciiCharactersMax = 64
+/** What brief writers share, and the most that one of them takes of it. */
+const sharedBytes = 16 * 1024
+const briefBytesMax = 1024
+
+let shared = new Uint8Array(sharedBytes)
+let sharedAt = 0
 
 export class ByteWriter {
   #buffer: Uint8Array
-  #length = 0
+  /** In the buffer: where this writer's bytes begin, where the next goes, where its room ends. */
+  #start = 0
+  #at = 0
+  #end: number
 
-  constructor(initialBytes = 256) {
-    this.#buffer = new Uint8Array(initialBytes < 16 ? 16 : initialBytes)
+  constructor(initialBytes = 256, isBrief = false) {
+    const bytes = initialBytes < 16 ? 16 : initialBytes
+    if (isBrief && bytes <= briefBytesMax) {
+      if (sharedAt + bytes > sharedBytes) {
+        shared = new Uint8Array(sharedBytes)
+        sharedAt = 0
+      }
+      this.#buffer = shared
+      this.#start = this.#at = sharedAt
+      this.#end = sharedAt += bytes
+    } else {
+      this.#buffer = new Uint8Array(bytes)
+      this.#end = bytes
+    }
+  }
+
+  /**
+   * For a result that lives no longer than its neighbours: they share a buffer, because a buffer each costs more than what is
+   * written into it. Whoever keeps such a result keeps all 16 KiB. `bytes` is what it will take at most; more is only slower.
+   */
+  static brief(bytes: number): ByteWriter {
+    return new ByteWriter(bytes, true)
   }
 
   get length(): number {
-    return this.#length
+    return this.#at - this.#start
   }
 
   u8(value: number): this {
@@ -82,46 +111,54 @@ export class ByteWriter {
         put32(this.#buffer, at, length)
         return this
       }
-      this.#length = at
+      this.#at = at
     }
     if (!text.isWellFormed()) throw new RangeError('text with a lone surrogate cannot be written as UTF-8')
     const at = this.#grow(4 + length * 3)
-    const { written } = encoder.encodeInto(text, this.#buffer.subarray(at + 4))
+    const { written } = encoder.encodeInto(text, this.#buffer.subarray(at + 4, this.#at))
     put32(this.#buffer, at, written)
-    this.#length = at + 4 + written
+    this.#at = at + 4 + written
     return this
   }
 
   /** Over what was written at `at`: for a length that is known only behind what it counts. */
   setU32(at: number, value: number): this {
     checkU32(value)
-    if (!(at >= 0 && at + 4 <= this.#length)) throw new RangeError(`four bytes at ${at} of ${this.#length}`)
-    put32(this.#buffer, at, value)
+    if (!(at >= 0 && at + 4 <= this.length)) throw new RangeError(`four bytes at ${at} of ${this.length}`)
+    put32(this.#buffer, this.#start + at, value)
     return this
   }
 
   /** Forgets what was written from `length` on. */
   truncate(length: number): this {
-    if (!(length >= 0 && length <= this.#length)) throw new RangeError(`cannot cut ${this.#length} bytes to ${length}`)
-    this.#length = length
+    if (!(length >= 0 && length <= this.length)) throw new RangeError(`cannot cut ${this.length} bytes to ${length}`)
+    this.#at = this.#start + length
     return this
   }
 
   /** What was written so far, as a view: write nothing more afterwards. */
   finish(): Bytes {
-    return this.#buffer.subarray(0, this.#length)
+    // The rest of the room, for the next brief writer.
+    if (this.#buffer === shared && this.#end === sharedAt) this.#end = sharedAt = this.#at
+    return this.#buffer.subarray(this.#start, this.#at)
   }
 
   #grow(bytes: number): number {
-    const at = this.#length
-    const needed = at + bytes
-    if (needed > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2))
-      larger.set(this.#buffer.subarray(0, at))
-      this.#buffer = larger
-    }
-    this.#length = needed
+    if (this.#at + bytes > this.#end) this.#move(bytes)
+    const at = this.#at
+    this.#at = at + bytes
     return at
+  }
+
+  /** To a larger buffer of its own. */
+  #move(bytes: number): void {
+    const { length } = this
+    const larger = new Uint8Array(Math.max(length + bytes, (this.#end - this.#start) * 2))
+    larger.set(this.#buffer.subarray(this.#start, this.#at))
+    this.#buffer = larger
+    this.#start = 0
+    this.#at = length
+    this.#end = larger.length
   }
 }
 

@@ -58,7 +58,8 @@ export class Acceptor {
     const operations: StoreOperation[] = compareBallots(ballot, window.promised) > 0 ? [window.raisePromise(ballot)] : []
     const indexes: Index[] = []
     for (const slot of slots) {
-      // A higher ballot can only carry the same value here, so that it counts as accepted.
+      // Decided: a ballot above the one that chose can only carry the same value, so that it counts as accepted. One below it may carry
+      // another, and a yes does no harm: only nodes outside of the quorum that promised the higher one still say it, and those are no quorum.
       if (slot.index <= window.decidedThrough || this.#accept(from, ballot, slot, operations)) indexes.push(slot.index)
     }
     if (operations.length > 0) window.persist(operations)

@@ -1,5 +1,6 @@
 import type { Flush } from '@synod/events'
 import { CopyBuffer } from './copy-buffer.ts'
+import { runBytes, runRows } from './runs.ts'
 
 export interface TableRows {
   /** The table and its columns, as COPY wants them. */
@@ -11,7 +12,7 @@ export interface TableRows {
 export function flushRows(flush: Flush): readonly TableRows[] {
   const tables = [
     { table: 'streams (number, name)', rows: streams(flush) },
-    { table: 'events (revision, position, slot, stream, start, length)', rows: events(flush) },
+    { table: 'runs (stream, count, revision, places)', rows: runs(flush) },
     { table: 'slots (slot, first_position, count, index)', rows: slots(flush) },
     { table: 'keys (sequence, principal, key, digest, answer)', rows: keys(flush) },
   ]
@@ -28,19 +29,9 @@ function streams({ streams: names }: Flush): CopyBuffer {
   return rows
 }
 
-function events({ slots: flushed, from, to }: Flush): CopyBuffer {
-  const rows = new CopyBuffer((to.position - from.position) * 62)
-  for (const { slot, firstPosition, count, streamNumbers, revisions, offsets, lengths } of flushed) {
-    for (let event = 0; event < count; event++) {
-      rows.row(6)
-      rows.bigint(revisions[event] ?? 0)
-      rows.bigint(firstPosition + event)
-      rows.bigint(slot)
-      rows.integer(streamNumbers[event] ?? 0)
-      rows.integer(offsets[event] ?? 0)
-      rows.integer(lengths[event] ?? 0)
-    }
-  }
+function runs(flush: Flush): CopyBuffer {
+  const rows = new CopyBuffer(runBytes(flush))
+  runRows(flush, rows)
   return rows
 }
 

@@ -32,6 +32,19 @@ function migrations(schema: string): Record<string, Migration> {
         )
       },
     },
+    /** docs/decisions/0021-runs-in-the-read-side.md. What was there is built again from the log, as the mark then says. */
+    '0002_runs': {
+      async up(db) {
+        const to = (table: string) => sql.table(`${schema}.${table}`)
+        await sql`drop table ${to('events')}`.execute(db)
+        await sql`create table ${to('runs')} (
+          stream integer not null, count integer not null, revision bigint not null, places bytea storage main not null,
+          primary key (stream, revision)) with (toast_tuple_target = 8160)`.execute(db)
+        await sql`truncate ${to('streams')}, ${to('slots')}, ${to('keys')}`.execute(db)
+        await sql`alter table ${to('slots')} alter column index set storage main, set (toast_tuple_target = 8160)`.execute(db)
+        await sql`update ${to('mark')} set slot = 0, position = 0, streams = 0`.execute(db)
+      },
+    },
   }
 }
 

@@ -22,6 +22,7 @@ import { FlushConnection } from './flush-connection.ts'
 import { checkMark, markColumns, markOf, type OwnedMark } from './mark.ts'
 import { migrate } from './migrations.ts'
 import { isPassing, readSideErrorOf } from './postgres-failure.ts'
+import { eventsOfRun } from './runs.ts'
 import { checkOptions, type CheckedOptions, type PostgresReadSideOptions } from './postgres-read-side-options.ts'
 
 /** Throws a ReadSideError `invalid_options`; touches nothing until `open`. */
@@ -104,7 +105,8 @@ class PostgresReadSide implements ReadSide {
     const { schema } = this.#settings
     const rows = await this.#query(
       'synod_streams_named',
-      `select s.number, s.name, (select max(e.revision) from ${schema}.events e where e.stream = s.number)
+      `select s.number, s.name,
+          (select r.revision + r.count - 1 from ${schema}.runs r where r.stream = s.number order by r.revision desc limit 1)
         from ${schema}.streams s where s.name = any($1::bytea[])`,
       [names.map((name) => Buffer.from(name))],
     )
@@ -128,19 +130,17 @@ class PostgresReadSide implements ReadSide {
   }
 
   async streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]> {
+    const { schema } = this.#settings
     const rows = await this.#query(
       'synod_stream_events',
-      `select revision, position, slot, start, length from ${this.#settings.schema}.events
-        where stream = $1::integer and revision between $2::bigint and $3::bigint order by revision`,
+      `select revision, count, places from ${schema}.runs where stream = $1::integer and revision <= $3::bigint
+        and revision >= coalesce((select max(revision) from ${schema}.runs where stream = $1::integer and revision <= $2::bigint), 0)
+        order by revision`,
       [streamNumber, from, to],
     )
-    const events = rows.map(([revision, position, slot, offset, length]) => ({
-      revision: Number(revision),
-      position: Number(position),
-      slot: Number(slot),
-      offset: Number(offset),
-      length: Number(length),
-    }))
+    const events = rows
+      .flatMap(([revision, count, places]) => eventsOfRun(streamNumber, Number(revision), Number(count), bytes(places)))
+      .filter(({ revision }) => revision >= from && revision <= to)
     const gap = events.findIndex(({ revision }, at) => revision !== from + at)
     if (gap >= 0 || events.length !== to - from + 1)
       throw damaged(`stream ${streamNumber} lacks revision ${from + (gap >= 0 ? gap : events.length)}`)

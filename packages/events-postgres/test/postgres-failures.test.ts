@@ -110,7 +110,7 @@ describe('a Postgres read side', () => {
     await side.flush(flush(2))
     expect(proxy.eaten()).toBe(1)
     await side.flush(flush(3))
-    expect(await query(connectionString, 'select count(*)::int as rows from synod_events.events')).toEqual([{ rows: 9 }])
+    expect(await query(connectionString, 'select sum(count)::int as events from synod_events.runs')).toEqual([{ events: 9 }])
   })
 
   test('that lost what was not synced refuses to read and to flush', async () => {
@@ -127,12 +127,19 @@ describe('a Postgres read side', () => {
     const { side, sql } = await opening()
     for (let n = 1; n <= 3; n++) await side.flush(flush(n))
     await sql(
-      `delete from synod_events.events where stream = 1 and revision = 3; delete from synod_events.slots where slot = 2; delete from synod_events.streams where number = 2`,
+      `delete from synod_events.runs where stream = 1 and revision = 2; delete from synod_events.slots where slot = 2; delete from synod_events.streams where number = 2`,
     )
     await expect(side.streamEvents(1, 2, 5)).rejects.toMatchObject({
       code: 'damaged',
-      message: expect.stringContaining('stream 1 lacks revision 3'),
+      message: expect.stringContaining('stream 1 lacks revision 2'),
     })
+    for (const damage of [`'\\x'`, `substring(places from 1 for 5)`, `places || '\\x00'`, `set_byte(places, 0, 9)`]) {
+      await sql(`update synod_events.runs set places = ${damage} where stream = 1 and revision = 4`)
+      await expect(side.streamEvents(1, 4, 5)).rejects.toMatchObject({
+        code: 'damaged',
+        message: expect.stringContaining('does not decode'),
+      })
+    }
     await expect(side.slotsHolding(2, 8)).rejects.toMatchObject({ code: 'damaged', message: expect.stringContaining('slot 3') })
     await expect(side.slotsHolding(5, 5)).rejects.toMatchObject({ code: 'damaged' })
     await expect(side.streamsNumbered([1, 2])).rejects.toMatchObject({ code: 'damaged', message: expect.stringContaining('stream 2') })
@@ -147,6 +154,22 @@ describe('a Postgres read side', () => {
     const again = postgresReadSide({ connectionString: connectionString.replace(/[^/]*$/, String(database)) })
     opened.push(again)
     await expect(again.open('s')).rejects.toMatchObject({ code: 'unknown_version' })
+  })
+
+  test('of an older build is emptied and begins anew', async () => {
+    const { side, sql } = await opening()
+    await side.flush(flush(1))
+    await side.close()
+    await sql(
+      `drop table synod_events.runs; create table synod_events.events (revision bigint); delete from synod_events.migration where name = '0002_runs'`,
+    )
+    const { connectionString } = await testDatabase()
+    const [{ current_database: database } = {}] = await sql('select current_database()')
+    const again = postgresReadSide({ connectionString: connectionString.replace(/[^/]*$/, String(database)) })
+    opened.push(again)
+    expect(await again.open('s')).toEqual({ slot: 0, position: 0, streams: 0 })
+    await again.flush(flush(1))
+    expect(await again.streamEvents(1, 0, 1)).toHaveLength(2)
   })
 
   test('survives a killed server, at its mark', async () => {

@@ -5,12 +5,14 @@
  *   append = count u16 · [stream string · expected u8 (0 any, 1 noStream, 2 streamExists, 3 revision) · revision u53 if 3
  *            · events u32]… · key present u8 · [key string · digest 16 bytes]
  */
-import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
+import { ByteReader, ByteWriter, MalformedError, TextCache, type Bytes } from '@synod/codec'
 import type { Expected } from './event-store.ts'
 import { formatLimits } from './event-limits.ts'
 
 export const appendCommandVersion = 1
 export const digestBytes = 16
+const namesCachedMax = 4096
+const names = new TextCache(namesCachedMax)
 
 export interface StreamWrite {
   readonly stream: string
@@ -31,9 +33,9 @@ export interface AppendCommand {
 }
 
 export function encodeAppendCommand({ writes, key }: AppendCommand): Bytes {
-  const writer = new ByteWriter(
-    writes.reduce((sum, { stream }) => sum + 17 + stream.length * 3, 3 + (key === undefined ? 0 : 20 + key.key.length * 3)),
-  )
+  let bytes = 3 + (key === undefined ? 0 : 20 + key.key.length * 3)
+  for (const { stream } of writes) bytes += 17 + stream.length * 3
+  const writer = ByteWriter.brief(bytes)
   writer.u16(writes.length)
   for (const { stream, expected, count } of writes) {
     writer.string(stream)
@@ -50,9 +52,10 @@ export function decodeAppendCommand(body: Bytes, blobs: number): AppendCommand {
   const reader = new ByteReader(body)
   const count = reader.u16()
   if (count < 1 || count > formatLimits.writesMax) throw new MalformedError(`${count} writes`)
-  const writes: StreamWrite[] = []
-  let events = 0
-  for (let left = count; left > 0; left--) {
+  const first = decodeWrite(reader)
+  const writes = [first]
+  let events = first.count
+  for (let left = count - 1; left > 0; left--) {
     const write = decodeWrite(reader)
     events += write.count
     writes.push(write)
@@ -65,7 +68,7 @@ export function decodeAppendCommand(body: Bytes, blobs: number): AppendCommand {
 }
 
 function decodeWrite(reader: ByteReader): StreamWrite {
-  const stream = reader.string(formatLimits.streamNameBytesMax)
+  const stream = reader.string(formatLimits.streamNameBytesMax, names)
   const kind = reader.u8()
   if (kind > 3) throw new MalformedError(`an expectation of kind ${kind}`)
   const expected = kind === 0 ? 'any' : kind === 1 ? 'noStream' : kind === 2 ? 'streamExists' : reader.u53()

@@ -28,7 +28,7 @@ export const eventMachineLimits: EventMachineLimits = {
   unflushedEventsMax: 200_000,
   unflushedBytesMax: 48 * 1024 * 1024,
   flushEventsMax: 8192,
-  flushDelayMs: 50,
+  flushDelayMs: 200,
 }
 
 /** Throws a RangeError that names the limit. */

@@ -73,14 +73,13 @@ class LogEventStore implements OpenedEventStore {
     this.#budget = new PageBudget(this.#limits.subscriptionBytesMax)
   }
 
-  async append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
-    this.#checkOpen()
-    return this.#propose(appendCommand(request, this.#limits, { recordedAt: this.#recordedAt(), drawId: this.#drawId }), request, options)
+  append(request: AppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
+    const make = (): SessionCommand => appendCommand(request, this.#limits, { recordedAt: this.#recordedAt(), drawId: this.#drawId })
+    return this.#propose(make, request, options)
   }
 
-  async appendRecords(request: AppendRecordsRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
-    this.#checkOpen()
-    return this.#propose(recordsCommand(request, this.#limits, this.#recordedAt()), request, options)
+  appendRecords(request: AppendRecordsRequest, options: { readonly signal?: AbortSignal } = {}): Promise<Appended> {
+    return this.#propose(() => recordsCommand(request, this.#limits, this.#recordedAt()), request, options)
   }
 
   async readStream(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
@@ -186,7 +185,9 @@ class LogEventStore implements OpenedEventStore {
     return range === undefined ? [] : this.#reader.stream(state, { ...range, backward, bytesMax: this.#limits.pageBytesMax })
   }
 
-  async #propose(command: SessionCommand, asked: Asked, options: { readonly signal?: AbortSignal }): Promise<Appended> {
+  async #propose(make: () => SessionCommand, asked: Asked, options: { readonly signal?: AbortSignal }): Promise<Appended> {
+    this.#checkOpen()
+    const command = make()
     let outcome = await this.#proposer.propose(command, options)
     // The log forgot this node's session. The events keep their ids, so that the same append cannot happen twice.
     if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired') outcome = await this.#proposer.propose(command, options)

@@ -49,12 +49,16 @@ function decodeEnvelope(reader: ByteReader): Envelope {
   const floor = reader.u53()
   const principal = reader.string(principalBytesMax)
   const body = reader.bytes()
-  const blobs: Bytes[] = []
-  for (let left = reader.count(4); left > 0; left--) blobs.push(reader.bytes())
+  let left = reader.count(4)
+  // One is what there is nearly always, and an array that begins empty takes room for many.
+  const blobs = left === 0 ? [] : [reader.bytes()]
+  while (--left > 0) blobs.push(reader.bytes())
   return { version: commandVersion, session, sequence, floor, principal, body, blobs }
 }
 
 /** An upper bound of the encoded size, for batching. */
 export function envelopeBytes(command: Envelope): number {
-  return command.blobs.reduce((sum, blob) => sum + 4 + blob.length, envelopeBytesMin + command.principal.length * 3 + command.body.length)
+  let bytes = envelopeBytesMin + command.principal.length * 3 + command.body.length
+  for (const blob of command.blobs) bytes += 4 + blob.length
+  return bytes
 }

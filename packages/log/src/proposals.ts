@@ -4,6 +4,7 @@
  * it when the command is applied, so offering twice is always safe.
  */
 import type { Scheduler } from '@synod/transport'
+import { AbortGroups } from './abort-groups.ts'
 import { encodeEntry, envelopeBytes } from './entry-codec.ts'
 import type { Envelope } from './envelope.ts'
 import type { Loglet } from './loglet.ts'
@@ -19,6 +20,7 @@ export class Proposals<O> {
   readonly #loglet: Loglet
   readonly #onBatch: NonNullable<VirtualLogOptions<O>['onBatch']>
   readonly #waiting = new WaitingProposals<O>()
+  readonly #signals = new AbortGroups<Proposal<O>>((proposal) => this.#onAbort(proposal))
   #queue: Proposal<O>[] = []
   /** Of everything that waits, queued or offered. */
   #open = 0
@@ -47,10 +49,10 @@ export class Proposals<O> {
     }
     if (signal?.aborted === true) return Promise.resolve({ fate: 'never', why: 'notServing' })
     this.#counters.proposed++
-    return new Promise((resolve) => {
-      const settle = signal === undefined ? resolve : heeding(signal, resolve, () => this.#onAbort(proposal))
-      const proposal: Proposal<O> = { command, bytes, settle, sent: false, settled: false, next: undefined }
+    return new Promise((settle) => {
+      const proposal: Proposal<O> = { command, bytes, signal, settle, sent: false, settled: false, next: undefined }
       this.#waiting.add(proposal)
+      if (signal !== undefined) this.#signals.add(signal, proposal)
       this.#open++
       this.#openBytes += bytes
       this.#queue.push(proposal)
@@ -151,15 +153,7 @@ export class Proposals<O> {
     this.#open--
     this.#openBytes -= proposal.bytes
     this.#waiting.delete(proposal)
+    if (proposal.signal !== undefined) this.#signals.delete(proposal.signal, proposal)
     proposal.settle(outcome)
-  }
-}
-
-/** `settle`, until when the signal may call `abort`. */
-function heeding<O>(signal: AbortSignal, settle: (outcome: O) => void, abort: () => void): (outcome: O) => void {
-  signal.addEventListener('abort', abort, { once: true })
-  return (outcome) => {
-    signal.removeEventListener('abort', abort)
-    settle(outcome)
   }
 }

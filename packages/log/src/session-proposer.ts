@@ -41,14 +41,11 @@ export class SessionProposer<O> {
   }
 
   /** Resolves always, as `OrderedLog.propose` does. */
-  async propose(command: SessionCommand, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
-    let session = this.#opened
-    if (session === undefined) {
-      this.#opening ??= this.#openNew()
-      const opened = (await raceSignal(this.#opening, options.signal)) ?? { fate: 'never', why: 'notServing' }
-      if ('fate' in opened) return opened
-      session = opened
-    }
+  propose(command: SessionCommand, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome<O>> {
+    return this.#opened === undefined ? this.#proposeInNew(command, options) : this.#proposeIn(this.#opened, command, options)
+  }
+
+  async #proposeIn(session: Session, command: SessionCommand, options: { readonly signal?: AbortSignal }): Promise<Outcome<O>> {
     const sequence = session.next++
     session.open.add(sequence)
     const floor = raisedFloor(session)
@@ -60,6 +57,12 @@ export class SessionProposer<O> {
     // Another command may have opened a new one meanwhile.
     if (outcome.fate === 'unknown' && outcome.why === 'sessionExpired' && this.#opened === session) this.#opened = undefined
     return outcome
+  }
+
+  async #proposeInNew(command: SessionCommand, options: { readonly signal?: AbortSignal }): Promise<Outcome<O>> {
+    this.#opening ??= this.#openNew()
+    const session = (await raceSignal(this.#opening, options.signal)) ?? { fate: 'never', why: 'notServing' }
+    return 'fate' in session ? session : this.#proposeIn(session, command, options)
   }
 
   async #openNew(): Promise<Session | Refused> {

@@ -111,13 +111,13 @@ export class SessionTable<O> {
   }
 
   #raiseFloor(session: Session<O>, floor: number): void {
+    const { answers } = session
+    const before = answers.size
+    // Usually a few: counted up, as an iterator for each command would cost more than what it finds.
+    if (floor - session.floor <= before) for (let known = session.floor; known < floor; known++) answers.delete(known)
+    else for (const known of answers.keys()) if (known < floor) answers.delete(known)
     session.floor = floor
-    // Executed roughly in the order of sequence, so what can go is at the front; a straggler goes a little later.
-    for (const known of session.answers.keys()) {
-      if (known >= floor) break
-      session.answers.delete(known)
-      this.#answers--
-    }
+    this.#answers -= before - answers.size
   }
 
   #dropOldest(session: Session<O>): void {

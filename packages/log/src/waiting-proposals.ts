@@ -11,6 +11,8 @@ import type { Slot } from './slot.ts'
 export interface Proposal<O> {
   readonly command: Envelope
   readonly bytes: number
+  /** Under which it waits. */
+  readonly signal: AbortSignal | undefined
   readonly settle: (outcome: Outcome<O>) => void
   /** Left this process at least once, so that nobody may say `never` any more. */
   sent: boolean

@@ -162,9 +162,11 @@ function population(
 ): { clients: Client[]; subscribers: Subscriber[] } {
   const { world, plan, trace, tally, onViolation } = around
   const { workload } = plan
-  const clients = Array.from({ length: workload.clients }, (_, at) => {
+  const reading = { ...workload, appendShare: 0, localShare: 0.1, thinkMsMean: workload.readerThinkMsMean, staysRate: 0.95 }
+  const clients = Array.from({ length: workload.clients + workload.readers }, (_, at) => {
     const name = `c${at + 1}`
-    return new Client({ name, number: at + 1, world, dice: dice.named(name), plan: workload, nodes, history, trace, tally, onViolation })
+    const plan = at < workload.clients ? workload : reading
+    return new Client({ name, number: at + 1, world, dice: dice.named(name), plan, nodes, history, trace, tally, onViolation })
   })
   const subscribers = Array.from({ length: workload.subscribers }, (_, at) => {
     const name = `u${at + 1}`

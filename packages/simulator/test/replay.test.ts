@@ -108,7 +108,7 @@ describe.each(['basic', 'multi'] as const)('a doctored trace of %s is refused', 
   it('a vote is said that is not on the disk', () => {
     refused(
       trace.filter((event) => event.kind !== '2b' || event.index !== some.index || event.node !== vote.node),
-      /says 2b .* its vote is not durable|had applied slot|and is not chosen|disk holds something else|says otherwise/,
+      /says 2b .* its vote is not durable|it does not know the decision|had applied slot|and is not chosen|disk holds something else|says otherwise/,
     )
     const said = placeOf('says2b')
     const { node, index } = at<'says2b'>(said)
@@ -138,7 +138,7 @@ describe.each(['basic', 'multi'] as const)('a doctored trace of %s is refused', 
     )
   })
 
-  it('an acceptor goes back on its promise', () => {
+  it('bug 3, as a property: an acceptor goes back on its promise', () => {
     const place = placeOf('1b', ({ node, ballot }, before) =>
       trace
         .slice(0, before)

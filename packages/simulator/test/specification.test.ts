@@ -127,6 +127,31 @@ describe('a trace is refused', () => {
   })
 })
 
+it('takes a yes under an old ballot, of a node that knows another decision, for a vote that chooses nothing; of nobody else', () => {
+  const quorums = majority(['n1', 'n2', 'n3', 'n4', 'n5'])
+  const low = { round: 1, node: 'n1', boot: 1 }
+  const high = { round: 2, node: 'n3', boot: 1 }
+  const promises = (ballot: typeof low, nodes: readonly string[]): SpecificationEvent[] =>
+    nodes.map((node) => ({ kind: '1b', node, ballot }))
+  const votes = (ballot: typeof low, value: string, nodes: readonly string[]): SpecificationEvent[] =>
+    nodes.map((node) => ({ kind: '2b', node, ballot, index: 1, value }))
+  const before: SpecificationEvent[] = [
+    { kind: '1a', ballot: low, scope: 'suffix', index: 1 },
+    ...promises(low, ['n1', 'n2', 'n4']),
+    { kind: '2a', ballot: low, index: 1, value: 'aa' },
+    ...votes(low, 'aa', ['n1']),
+    { kind: '1a', ballot: high, scope: 'suffix', index: 1 },
+    ...promises(high, ['n3', 'n4', 'n5']),
+    { kind: '2a', ballot: high, index: 1, value: 'bb' },
+    ...votes(high, 'bb', ['n3', 'n4', 'n5']),
+  ]
+  const learned: SpecificationEvent = { kind: 'learned', node: 'n2', index: 1, value: 'bb' }
+  const yes = (node: string): SpecificationEvent => ({ kind: 'says2b', node, ballot: low, index: 1 })
+  expect(replay([...before, learned, yes('n2')], quorums)).toMatchObject({ steps: 15, stutters: 1, chosen: 1 })
+  expect(() => replay([...before, yes('n2')], quorums)).toThrow(/its vote is not durable, and it does not know the decision/)
+  expect(() => replay([...before, learned, yes('n4')], quorums)).toThrow(/it has promised 2\.n3\.1 for every slot/)
+})
+
 it('refuses a promise that hides a vote', () => {
   const quorums = majority(['n1', 'n2', 'n3'])
   const first = { round: 1, node: 'n1', boot: 1 }

@@ -3,6 +3,7 @@ import type { HttpLimits } from '../config/node-config.ts'
 import type { BytesInFlight } from '../http/bytes-in-flight.ts'
 import type { OpenSubscriptions } from '../http/open-subscriptions.ts'
 import type { NodeView } from '../node/node-view.ts'
+import type { AwakeClock } from './awake-clock.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { OpenRequests } from './open-requests.ts'
 import type { Outbox } from './outbox.ts'
@@ -13,6 +14,7 @@ export interface SharedParts {
   readonly limits: HttpLimits
   readonly bytes: BytesInFlight
   readonly subscriptions: OpenSubscriptions
+  readonly clock: AwakeClock
   /** Until an append or a read is told to give up. */
   readonly answers: Deadlines
   /** After that, until it is answered whatever it does. */

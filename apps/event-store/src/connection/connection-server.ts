@@ -13,6 +13,7 @@ import { unavailable } from '../http/http-error.ts'
 import type { OpenSubscriptions } from '../http/open-subscriptions.ts'
 import { parseQuery } from '../http/query.ts'
 import type { NodeView } from '../node/node-view.ts'
+import { AwakeClock } from './awake-clock.ts'
 import { Connection, type EndKind } from './connection.ts'
 import type { SharedParts } from './connection-parts.ts'
 import { Deadlines } from './deadlines.ts'
@@ -61,7 +62,8 @@ export class ConnectionServer {
     const { node, limits, bytes, subscriptions, logger } = options
     this.#options = options
     const answers = new Deadlines(limits.answerMillisecondsMax)
-    this.#shared = { node, limits, bytes, subscriptions, answers, graces: new Deadlines(graceMilliseconds) }
+    const graces = new Deadlines(graceMilliseconds)
+    this.#shared = { node, limits, bytes, subscriptions, clock: new AwakeClock(2 * lookMilliseconds), answers, graces }
     this.#budget = new SendBudget(limits.sendBytesMax, () => this.#dropSlowest())
     this.#seldom = new SeldomLog(logger)
     this.#topology = topologyOf(node, false)
@@ -142,10 +144,10 @@ export class ConnectionServer {
   }
 
   #look(): void {
+    this.#shared.clock.look()
     if (this.#connections.size === 0) return
     this.#lookAtNode()
-    const now = performance.now()
-    for (const connection of this.#connections) connection.look(now)
+    for (const connection of this.#connections) connection.look()
   }
 
   #lookAtNode(): void {

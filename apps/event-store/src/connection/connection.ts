@@ -45,17 +45,19 @@ export class Connection {
   #isStopping = false
   #isPaused = false
   #isEnded = false
-  #heardAt = performance.now()
-  #pingedAt = 0
+  #heardAt: number
+  #pingedAt: number
   #framesIn = 0
 
   constructor(webSocket: WebSocket, options: ConnectionOptions) {
     this.#webSocket = webSocket
     this.#options = options
     const { shared, budget } = options
+    this.#heardAt = this.#pingedAt = shared.clock.now
     this.#outbox = new Outbox(webSocket, {
       bytesMax: shared.limits.connectionSendBytesMax,
       budget,
+      clock: shared.clock,
       onClogged: (isClogged) => this.#pause(isClogged),
     })
     const refuse = (request: RequestNumber, error: unknown): void => this.#refuse(request, error)
@@ -63,8 +65,8 @@ export class Connection {
     this.#appends = new Appends(parts)
     this.#reads = new Reads(parts)
     this.#subscriptions = new Subscriptions(parts)
-    this.#intake = new FrameIntake(shared.bytes)
-    webSocket.on('message', (data, isBinary) => this.#onFrame(data as Buffer, isBinary))
+    this.#intake = new FrameIntake(shared.bytes, shared.clock)
+    webSocket.on('message', (data, isBinary) => this.#onFrame(plainBytes(data as Buffer), isBinary))
     webSocket.on('error', (error: Error & { code?: string }) => this.#onError(error))
     webSocket.on('close', () => this.#onClose())
   }
@@ -80,7 +82,7 @@ export class Connection {
 
   /** A chunk came from the socket, and what it completed was told already. */
   onChunk(length: number): void {
-    this.#heardAt = performance.now()
+    this.#heardAt = this.#options.shared.clock.now
     if (!this.#intake.onChunk(length)) this.#end('overloaded', 1013, 'too many bytes of requests are under way at this node: try again')
   }
 
@@ -89,9 +91,11 @@ export class Connection {
   }
 
   /** To be called every now and then: is the client still there, and does it take what it is sent? */
-  look(now: number): void {
+  look(): void {
     if (this.#isEnded) return
-    const { connectionSilenceMillisecondsMax, subscriberStallMillisecondsMax, requestMillisecondsMax } = this.#options.shared.limits
+    const { clock, limits } = this.#options.shared
+    const { connectionSilenceMillisecondsMax, subscriberStallMillisecondsMax, requestMillisecondsMax } = limits
+    const { now } = clock
     const { stalledSince } = this.#outbox
     if (stalledSince !== undefined && now - stalledSince > subscriberStallMillisecondsMax) return this.drop('stalled')
     if (this.#intake.since !== undefined && now - this.#intake.since > requestMillisecondsMax)
@@ -184,7 +188,7 @@ export class Connection {
     this.#isPaused = isPaused
     if (isPaused) this.#webSocket.pause()
     else {
-      this.#heardAt = performance.now()
+      this.#heardAt = this.#options.shared.clock.now
       this.#webSocket.resume()
     }
   }
@@ -226,4 +230,9 @@ export class Connection {
     this.#appends.close()
     this.#intake.close()
   }
+}
+
+/** No Buffer: `slice` of one means something else than that of the bytes it is taken for, and its views cost more. */
+function plainBytes({ buffer, byteOffset, length }: Buffer): Bytes {
+  return new Uint8Array(buffer, byteOffset, length)
 }

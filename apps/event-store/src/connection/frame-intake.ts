@@ -4,11 +4,13 @@
  * anyway, and it makes up for what is not known exactly here (the heads of fragments).
  */
 import type { BytesInFlight } from '../http/bytes-in-flight.ts'
+import type { AwakeClock } from './awake-clock.ts'
 
 const freeBytes = 65_536
 
 export class FrameIntake {
   readonly #bytes: BytesInFlight
+  readonly #clock: AwakeClock
   /** Arrived since the last whole frame. */
   #pending = 0
   #counted = 0
@@ -16,11 +18,12 @@ export class FrameIntake {
   #ended = 0
   #since = 0
 
-  constructor(bytes: BytesInFlight) {
+  constructor(bytes: BytesInFlight, clock: AwakeClock) {
     this.#bytes = bytes
+    this.#clock = clock
   }
 
-  /** Since when a large frame is on its way, in milliseconds of `performance.now()`; undefined when none is. */
+  /** Since when a large frame is on its way; undefined when none is. */
   get since(): number | undefined {
     return this.#counted > 0 ? this.#since : undefined
   }
@@ -47,7 +50,7 @@ export class FrameIntake {
   #count(bytes: number): boolean {
     if (bytes > this.#counted) {
       if (!this.#bytes.take(bytes - this.#counted)) return false
-      if (this.#counted === 0) this.#since = performance.now()
+      if (this.#counted === 0) this.#since = this.#clock.now
     } else this.#bytes.release(this.#counted - bytes)
     this.#counted = bytes
     return true

@@ -6,6 +6,7 @@
  */
 import { nodeFrameWriter, type NodeMessage } from '@synod/client-protocol'
 import type { WebSocket } from 'ws'
+import type { AwakeClock } from './awake-clock.ts'
 import type { SendBudget } from './send-budget.ts'
 
 /** A frame is closed when it has this many bytes, in the middle of a turn too; the next message may still make it a page longer. */
@@ -15,6 +16,7 @@ const fragmentBytes = 256 * 1024
 export interface OutboxOptions {
   readonly bytesMax: number
   readonly budget: SendBudget
+  readonly clock: AwakeClock
   /** At twice the bound, and when it is below it again. */
   readonly onClogged: (isClogged: boolean) => void
 }
@@ -47,7 +49,7 @@ export class Outbox {
     return this.#frames
   }
 
-  /** Since when the system has taken nothing of what waits, in milliseconds of `performance.now()`; undefined when nothing waits. */
+  /** Since when the system has taken nothing of what waits; undefined when nothing waits. */
   get stalledSince(): number | undefined {
     return this.#waiting > 0 ? this.#progressAt : undefined
   }
@@ -88,12 +90,16 @@ export class Outbox {
     if (this.#isClosed || this.#writer.length === 0) return
     const frame = this.#writer.take()
     this.#frames++
-    if (this.#waiting === 0) this.#progressAt = performance.now()
+    if (this.#waiting === 0) this.#progressAt = this.#options.clock.now
+    // What waits is the buffer, not only what is written in it: small frames may have large ones.
+    let unused = frame.buffer.byteLength - frame.length
     for (let at = 0; at < frame.length; at += fragmentBytes) {
       const part = frame.subarray(at, at + fragmentBytes)
-      this.#waiting += part.length
-      this.#options.budget.add(part.length)
-      this.#socket.send(part, { binary: true, fin: at + fragmentBytes >= frame.length }, () => this.#onTaken(part.length))
+      const bytes = part.length + unused
+      unused = 0
+      this.#waiting += bytes
+      this.#options.budget.add(bytes)
+      this.#socket.send(part, { binary: true, fin: at + fragmentBytes >= frame.length }, () => this.#onTaken(bytes))
     }
     if (this.#waiting >= 2 * this.#options.bytesMax) this.#clog(true)
     this.#options.budget.check()
@@ -113,7 +119,7 @@ export class Outbox {
     if (this.#isClosed) return
     this.#waiting -= bytes
     this.#options.budget.add(-bytes)
-    this.#progressAt = performance.now()
+    this.#progressAt = this.#options.clock.now
     if (this.#isClogged && this.#waiting <= this.#options.bytesMax) this.#clog(false)
     this.#admit()
   }

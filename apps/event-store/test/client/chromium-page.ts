@@ -28,7 +28,10 @@ export class Browser implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #profile: string
   readonly #input: Writable
-  readonly #waiting = new Map<number, { resolve(result: Record<string, unknown>): void; reject(error: Error): void }>()
+  readonly #waiting = new Map<
+    number,
+    { readonly resolve: (result: Record<string, unknown>) => void; readonly reject: (error: Error) => void }
+  >()
   readonly #pages = new Map<string, (method: string, params: Record<string, unknown>) => void>()
   #lastId = 0
 

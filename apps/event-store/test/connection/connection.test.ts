@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connectionPath, frameBytesMax, subprotocol } from '@synod/client-protocol'
+import { hostileBytes } from '@synod/codec/fuzz'
 import type { Appended, SubscriptionMessage } from '@synod/events'
 import { ScriptedStore, serve, type Served } from '../http/served.ts'
 import { encode, FrameClient } from './frame-client.ts'
@@ -17,7 +18,9 @@ beforeEach(async () => {
   served.leader = 'n1'
   served.store.recordAppends.length = 0
   const fresh = new ScriptedStore()
-  Object.assign(served.store, { onAppend: fresh.onAppend, onRead: fresh.onRead, onSubscribe: fresh.onSubscribe })
+  served.store.onAppend = fresh.onAppend
+  served.store.onRead = fresh.onRead
+  served.store.onSubscribe = (options) => fresh.onSubscribe(options)
   client = await FrameClient.connect(served.port)
   return () => client.close()
 })
@@ -124,6 +127,38 @@ describe('a frame that is malformed', () => {
   })
 })
 
+test('400 hostile frames: each is a frame, or ends its own connection with 1007; others go on', async () => {
+  const samples = [append(1), read(2, { stream: 's', from: 3 }), subscribe(4), { kind: 'cancel', request: 4 } as const].map((message) =>
+    encode(message),
+  )
+  const frames = [...hostileBytes([...samples, encode(append(1), read(2), subscribe(3))], 400, 51)]
+  const codes = new Map<number, number>()
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (let frame = frames.pop(); frame !== undefined; frame = frames.pop()) {
+        const one = await FrameClient.connect(served.port)
+        one.webSocket.send(frame)
+        one.send({ kind: 'ping' })
+        const code = await Promise.race([
+          one.closed.then((closed) => closed.code),
+          one.next('pong').then(
+            () => 0,
+            () => -1,
+          ),
+        ])
+        const end = code < 0 ? (await one.closed).code : code
+        codes.set(end, (codes.get(end) ?? 0) + 1)
+        await one.close()
+      }
+    }),
+  )
+  expect([...codes.keys()].toSorted()).toEqual([0, 1007])
+  expect(codes.get(1007)).toBeGreaterThan(200)
+  client.send(append(1))
+  await client.next('appended')
+  await vi.waitFor(() => expect(served.connections()).toMatchObject({ connections: 1, requests: 0, subscriptions: 0, sendBytes: 0 }))
+})
+
 test('a ping is answered whatever else is going on, once for a frame', async () => {
   served.store.onAppend = () => new Promise(() => {})
   served.store.onRead = () => new Promise(() => {})
@@ -157,7 +192,7 @@ describe('a frame on its way', () => {
   /** All but the last byte, as the one frame it is: the header says how long it will be. */
   async function begin(port: number): Promise<{ readonly client: FrameClient; finish(): void }> {
     const sending = await FrameClient.connect(port)
-    const socket = (sending.webSocket as unknown as { readonly _socket: import('node:net').Socket })._socket
+    const socket = (sending.webSocket as unknown as { readonly _socket: Socket })._socket
     const head = Buffer.alloc(14)
     head[0] = 0x82
     head[1] = 0xff

@@ -1,10 +1,15 @@
 /** The connection over the real event store, machine and log in one process; HTTP beside it is the witness. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeRecord } from '@synod/event-record'
 import type { NodeMessage, StoredRecord } from '@synod/client-protocol'
 import { ask, post } from '../http/served.ts'
 import { FrameClient } from './frame-client.ts'
 import { append, idOf, json, read, record, subscribe } from './records.ts'
+import type { NodeMemory } from './solo-node-process.ts'
 import { openSoloNode, type SoloNode } from './solo-node.ts'
 
 let node: SoloNode
@@ -170,6 +175,24 @@ test.each([
   const request = next()
   client.send(read(request, more))
   expect(await answerTo(request)).toMatchObject({ kind: 'refused', code })
+})
+
+test('a node that did not run for a while does not hold it against its clients', async () => {
+  const limits = JSON.stringify({ connectionSilenceMillisecondsMax: 500, subscriberStallMillisecondsMax: 500 })
+  const child = fork(join(import.meta.dirname, 'solo-node-process.ts'), [limits])
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  await using patient = await FrameClient.connect(port)
+  child.kill('SIGSTOP')
+  await sleep(1_500)
+  child.kill('SIGCONT')
+  patient.send(append(1))
+  await patient.next('appended')
+  await sleep(300)
+  child.send('memory')
+  const [{ connections }] = (await once(child, 'message')) as [NodeMemory]
+  expect(connections).toMatchObject({ connections: 1, silentEnded: 0 })
+  child.disconnect()
+  await once(child, 'exit')
 })
 
 test('a node that begins to stop tells its clients at once, before it is closed', async () => {

@@ -83,16 +83,10 @@ async function phase(child: ChildProcess, port: number, appender: FrameClient, l
   for (const client of deaf)
     client.send(...Array.from({ length: load.subscriptionsPerSocket }, (_, at) => subscribe(at + 1, { creditBytes: 2 ** 31 })))
   const memory: NodeMemory[] = []
-  await appendFor(warmUpSeconds, appender, load)
+  if (deaf.length > 0) await saturated(child)
+  await delivered(readers, await appendFor(warmUpSeconds, appender, load), load)
   latencies.length = 0
-  const before = readers.map(({ delivered }) => delivered())
-  const appended = await appendFor(load.secondsPerPhase, appender, load, async () => void memory.push(await memoryOf(child)))
-  const wanted = appended * load.subscriptionsPerSocket
-  const settledBy = performance.now() + settleMilliseconds
-  while (readers.some(({ delivered }, at) => delivered() - (before[at] ?? 0) < wanted)) {
-    if (performance.now() > settledBy) throw new Error('not everything was delivered')
-    await sleep(10)
-  }
+  await delivered(readers, await appendFor(load.secondsPerPhase, appender, load, async () => void memory.push(await memoryOf(child))), load)
   for (const { webSocket } of readers) webSocket.terminate()
   for (const client of deaf) await client.close()
   const sorted = Float64Array.from(latencies).toSorted()
@@ -108,7 +102,30 @@ async function phase(child: ChildProcess, port: number, appender: FrameClient, l
 
 interface Reader {
   readonly webSocket: WebSocket
-  delivered(): number
+  /** Events delivered, over all its subscriptions. */
+  count: number
+  wanted: number
+}
+
+/** Of so many more events each subscription of each reader has had every one. */
+async function delivered(readers: readonly Reader[], events: number, { subscriptionsPerSocket }: Load): Promise<void> {
+  for (const reader of readers) reader.wanted += events * subscriptionsPerSocket
+  const by = performance.now() + settleMilliseconds
+  while (readers.some(({ count, wanted }) => count < wanted)) {
+    if (performance.now() > by) throw new Error('not everything was delivered')
+    await sleep(10)
+  }
+}
+
+/** The deaf ones have all that may wait for them. */
+async function saturated(child: ChildProcess): Promise<void> {
+  for (let before = -1; ;) {
+    const { connections } = await memoryOf(child)
+    const waiting = connections.sendBytes ?? 0
+    if (waiting > 0 && waiting === before) return
+    before = waiting
+    await sleep(300)
+  }
 }
 
 /** Its subscriptions follow from the head on; each delivery is timed, and each must be the next one. */
@@ -116,7 +133,7 @@ async function openReader(port: number, head: number, { subscriptionsPerSocket }
   const webSocket = new WebSocket(`ws://127.0.0.1:${port}${connectionPath}`, subprotocol)
   const next = new Float64Array(subscriptionsPerSocket + 1).fill(head + 1)
   const text = new TextDecoder()
-  let delivered = 0
+  const reader: Reader = { webSocket, count: 0, wanted: 0 }
   let caughtUp = 0
   const ready = Promise.withResolvers<void>()
   webSocket.on('message', (data) => {
@@ -127,7 +144,7 @@ async function openReader(port: number, head: number, { subscriptionsPerSocket }
       for (const { position, record: bytes } of message.events) {
         if (position !== next[message.request]) ready.reject(new Error(`position ${position} where ${next[message.request]} comes`))
         next[message.request] = position + 1
-        delivered++
+        reader.count++
         latencies.push(now - Number.parseFloat(text.decode(decodeRecord(bytes).data.subarray(1, 24))))
       }
     }
@@ -136,7 +153,7 @@ async function openReader(port: number, head: number, { subscriptionsPerSocket }
   const start = { kind: 'afterPosition', position: head } as const
   webSocket.send(encode(...Array.from({ length: subscriptionsPerSocket }, (_, at) => subscribe(at + 1, { start, creditBytes: 2 ** 31 }))))
   await ready.promise
-  return { webSocket, delivered: () => delivered }
+  return reader
 }
 
 /** At a steady rate, whatever is answered; the data begins with the time. */

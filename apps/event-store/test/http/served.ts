@@ -27,7 +27,8 @@ export class ScriptedStore implements EventStore {
   readonly reads: (ReadOptions & { readonly stream?: string })[] = []
   readonly subscriptions: SubscribeOptions[] = []
   onAppend: (this: void, signal: AbortSignal) => Promise<Appended> = async () => ({ revision: 1, position: 2 })
-  onAppendRecords: (this: void, request: AppendRecordsRequest, signal: AbortSignal) => Promise<Appended> = (_, signal) => this.onAppend(signal)
+  onAppendRecords: (this: void, request: AppendRecordsRequest, signal: AbortSignal) => Promise<Appended> = (_, signal) =>
+    this.onAppend(signal)
   onRead: (this: void, signal: AbortSignal) => Promise<readonly RecordedEvent[]> = async () => [stored]
   onSubscribe: (this: void, options: SubscribeOptions) => AsyncIterable<SubscriptionMessage> = async function* () {
     yield { kind: 'events', events: [stored] }
@@ -116,8 +117,14 @@ export async function serve(limits: Partial<HttpLimits> = {}, more: { readonly o
     },
   })
   const close = (): Promise<void> => server.close()
-  const { port, connections } = server
-  return Object.assign(served, { url: `http://127.0.0.1:${port}`, port, connections, close, [Symbol.asyncDispose]: close })
+  const { port } = server
+  return Object.assign(served, {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    connections: () => server.connections(),
+    close,
+    [Symbol.asyncDispose]: close,
+  })
 }
 
 export interface Answer {

@@ -74,6 +74,24 @@ export function readSideConformance(name: string, make: () => Promise<ReadSideUn
       expect(await side.streamEvents(2, 1, 1)).toEqual(eventsOf(samples, 2).slice(1))
     })
 
+    test('events of a stream that gets thousands in a flush, across flushes', async () => {
+      const slot = Array.from({ length: 700 }, (_, event) => (event % 7 === 3 ? 2 : 1))
+      await flush([slot, slot, slot])
+      await flush([[1, 1], slot])
+      const [all, others] = [eventsOf(samples, 1), eventsOf(samples, 2)]
+      expect(await side.streamEvents(1, 0, all.length - 1)).toEqual(all)
+      expect(await side.streamEvents(2, 0, others.length - 1)).toEqual(others)
+      for (const [from, to] of [
+        [511, 512],
+        [512, 512],
+        [1023, 1030],
+        [1799, 1802],
+        [600, 2000],
+      ] as const)
+        expect(await side.streamEvents(1, from, to)).toEqual(all.slice(from, to + 1))
+      expect(await side.streamsNamed([sampleName(1)])).toMatchObject([{ revision: all.length - 1 }])
+    })
+
     test('a revision that is not there is damage', async () => {
       await flush([[1]])
       await expect(side.streamEvents(1, 0, 1)).rejects.toMatchObject({ code: 'damaged' })

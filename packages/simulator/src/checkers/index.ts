@@ -14,6 +14,7 @@ export {
 } from './history.ts'
 export { checkLinearizability } from './linearizability.ts'
 export { LogModel, verdictText, type LogModelLimits, type ModelAnswer } from './log-model.ts'
+export { revealedByAll, revealedByStream, type PageAsked, type Revealed } from './revealed.ts'
 export { checkSessions } from './sessions.ts'
 export { checkSubscription, type SubscriptionHistory, type SubscriptionSeen } from './subscriptions.ts'
 export { checkVerdicts } from './verdicts.ts'

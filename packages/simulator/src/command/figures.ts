@@ -58,6 +58,8 @@ const faults = {
   wipe: 'wiped disks',
   partition: 'partitions',
   strike: 'partitions around a crash',
+  swizzle: 'nodes cut off and back little by little',
+  lag: 'nodes that hear late',
   cuts: 'links cut',
   clogs: 'links clogged',
   frames: 'frames',

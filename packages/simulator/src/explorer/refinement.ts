@@ -73,6 +73,7 @@ export class Refinement {
     const { empty } = pools
     const states = Array.from({ length: bounds.slots }, () => this.model.initial())
     this.#projected[empty.id] = this.#project(states, [])
+    this.#cover(states, [])
   }
 
   /** Why the step is none of the specification, if it is none. `batch` names its events. */
@@ -202,9 +203,10 @@ export class Refinement {
       }
       case 'says2b': {
         if (event.index !== index) return 0
-        const isTrue =
-          model.hasAccepted(state, this.#members.indexOf(event.node), ballot) || model.chosen(state).has(model.proposal(state, ballot))
-        return isTrue ? 0 : 'its vote is not durable, nor is this value chosen'
+        // It knows the decision: under a ballot below the one that chose, which it has not promised, this is a vote.
+        const acceptor = this.#members.indexOf(event.node)
+        const isDone = model.hasAccepted(state, acceptor, ballot) || model.chosen(state).has(model.proposal(state, ballot))
+        return perform({ kind: 'accept', acceptor, ballot }, isDone, 'there is no such 2a, or it has promised more')
       }
       case 'says1b':
       case 'saysChosen':

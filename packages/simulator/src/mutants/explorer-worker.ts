@@ -11,7 +11,6 @@ export interface ExplorerTask {
 export interface ExplorerReport {
   readonly states: number
   readonly violation: string | undefined
-  readonly isCut: boolean
 }
 
 const { bounds, faultsPlanted } = workerData as ExplorerTask
@@ -22,12 +21,12 @@ checkPlanted()
 let seen = 0
 const explored = (): ExplorerReport => {
   try {
-    const { states, violation, isCut } = explore(bounds, { onProgress: ({ states: now }) => (seen = now) })
-    return { states, violation: violation?.what, isCut }
+    const { states, violation } = explore(bounds, { onProgress: ({ states: now }) => (seen = now) })
+    return { states, violation: violation?.what }
   } catch (error) {
     // The core's own check came first; how many states there were by then is known roughly.
     if (!(error instanceof Error) || !error.message.startsWith('a Paxos invariant is broken')) throw error
-    return { states: seen, violation: error.message, isCut: false }
+    return { states: seen, violation: error.message }
   }
 }
 parentPort?.postMessage(explored())

@@ -16,7 +16,8 @@ export function plant(names: readonly string[]): () => void {
       load(url, context, nextLoad) {
         const loaded = nextLoad(url, context)
         const file = pathInRepository(url)
-        if (file === undefined || loaded.source == null || !patches.some((patch) => patch.file === file)) return loaded
+        if (file === undefined || loaded.source === undefined || loaded.source === null || !patches.some((patch) => patch.file === file))
+          return loaded
         left.delete(file)
         const text = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source)
         return { ...loaded, source: patchedText(file, text, patches) }

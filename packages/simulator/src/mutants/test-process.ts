@@ -4,7 +4,6 @@ import { createVitest, type TestCase } from 'vitest/node'
 import { faultNamed } from './all-faults.ts'
 import { patchedText } from './patched-text.ts'
 import { pathInRepository, repositoryFolder } from './repository.ts'
-import { isTitled } from './try-tests.ts'
 import { firstLine } from './trial.ts'
 
 export interface TestTask {
@@ -26,6 +25,8 @@ export interface TestReport {
 
 const testMsMax = 60_000
 
+// Whoever asked has gone.
+process.once('disconnect', () => process.exit(1))
 process.once('message', (task: TestTask) => {
   run(task).then(
     (report) => process.send?.(report, () => process.exit()),
@@ -61,19 +62,22 @@ async function run({ folder, file, titles, faultsPlanted }: TestTask): Promise<T
       pool: 'threads',
       fileParallelism: false,
       reporters: [{}],
+      fsModuleCache: false, // it would keep patched modules, and lend them to other runs
       testTimeout: testMsMax,
       hookTimeout: testMsMax,
       testNamePattern: new RegExp(titles.map((title) => title.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('|')),
     },
-    { plugins: [plugin], cacheDir: join(repositoryFolder, 'node_modules/.vite/mutants') },
+    { plugins: [plugin] },
   )
   const { testModules, unhandledErrors } = await vitest.start([join(root, 'test', file)])
   const tests = testModules.flatMap((module) => [...module.children.allTests()])
   for (const module of testModules) faults.push(...module.errors().map(({ message }) => firstLine(message)))
   for (const suite of testModules.flatMap((module) => [...module.children.allSuites()]))
     faults.push(...suite.errors().map(({ message }) => firstLine(message)))
-  const failed = tests.filter((test) => test.result().state === 'failed').map((test) => ({ title: test.fullName, message: messageOf(test) }))
-  for (const error of unhandledErrors) failed.push({ title: 'outside of a test', message: firstLine(String(error.message)) })
+  const failed = tests
+    .filter((test) => test.result().state === 'failed')
+    .map((test) => ({ title: test.fullName, message: messageOf(test) }))
+  for (const error of unhandledErrors) failed.push({ title: 'outside of a test', message: firstLine(messageIn(error)) })
   if (faults.length === 0 && left.size > 0) faults.push(`it does not load ${[...left].join(', ')}`)
   const passed = tests.filter((test) => test.result().state === 'passed').map((test) => test.fullName)
   await vitest.close()
@@ -82,4 +86,8 @@ async function run({ folder, file, titles, faultsPlanted }: TestTask): Promise<T
 
 function messageOf(test: TestCase): string {
   return firstLine(test.result().errors?.[0]?.message ?? '')
+}
+
+function messageIn(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error)
 }

@@ -10,7 +10,9 @@ export async function tryTests(folder: string, file: string, titles: readonly st
   if (faults.length > 0) throw new TrialError(`${folder}/test/${file} cannot be run: ${faults.join('; ')}`)
   for (const title of titles)
     if (![...passed, ...failed.map((test) => test.title)].some((name) => isTitled(name, title)))
-      throw new TrialError(`${folder}/test/${file} has no test ${JSON.stringify(title)}: correct the killer in packages/simulator/src/mutants/faults`)
+      throw new TrialError(
+        `${folder}/test/${file} has no test ${JSON.stringify(title)}: correct the killer in packages/simulator/src/mutants/faults`,
+      )
   const [first] = failed
   if (first !== undefined) requireSoundPatch(first.message)
   const count = passed.length + failed.length

@@ -41,10 +41,16 @@ export class LogReplay {
     this.#node(node).learned.add(index)
   }
 
+  /** It knows the decision. */
+  knows(name: NodeId, index: Index): boolean {
+    const node = this.#node(name)
+    return index <= node.learnedThrough || node.learned.has(index)
+  }
+
   /** Why not, when it is not allowed. */
   apply(name: NodeId, index: Index): string | undefined {
     const node = this.#node(name)
-    if (index > node.learnedThrough && !node.learned.has(index)) return 'it does not know that slot decided'
+    if (!this.knows(name, index)) return 'it does not know that slot decided'
     if (node.last === undefined ? index > node.high + 1 : index !== node.last + 1)
       return `it had applied slots up to ${node.last ?? node.high}, and this is not the next one`
     node.last = index

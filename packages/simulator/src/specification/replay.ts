@@ -198,7 +198,8 @@ class Replay {
   #onSaidVote({ node, ballot, index }: Event<'says2b'>): string | undefined {
     const acceptor = this.#acceptor(node)
     if (typeof acceptor === 'string') return acceptor
-    return this.#belowFloor(node, ballot) ?? this.#slots.get(index)!.compareVote(acceptor, ballot)
+    const isKnown = this.#log.knows(node, index)
+    return this.#belowFloor(node, ballot) ?? this.#counted(this.#slots.get(index)!, (slot) => slot.compareVote(acceptor, ballot, isKnown))
   }
 
   /** A crash is a stutter: what an acceptor promised and voted, and what the machine applied, is there again. */
@@ -210,6 +211,8 @@ class Replay {
     const isSame = floor === undefined || promised === undefined ? floor === promised : sameBallot(floor, promised)
     if (!isSame) return `it has promised ${floor === undefined ? 'nothing' : ballotText(floor)} for every slot, and its disk says otherwise`
     if (!this.#log.chosenThrough(decidedThrough)) return 'there is a slot that its disk tells decided and where nothing is chosen'
+    const unknown = slots.find(({ index }) => !this.#slots.has(index))
+    if (unknown !== undefined) return `its disk holds slot ${unknown.index}, where nothing happened`
     const held = new Map(slots.map((slot) => [slot.index, slot]))
     for (const slot of this.#slotsOf({ from: decidedThrough + 1, through: Number.POSITIVE_INFINITY })) {
       const refusal = slot.compareDisk(acceptor, held.get(slot.index), this.#isSuffix)

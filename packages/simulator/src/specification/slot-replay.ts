@@ -40,7 +40,8 @@ export class SlotReplay {
 
   /** What was proposed under the ballot is. */
   hasChosenAt(ballot: Ballot): boolean {
-    return this.#chosen.has(this.#model.proposal(this.#state, this.#rank(ballot)))
+    const rank = this.#rank(ballot)
+    return rank !== 0 && this.#chosen.has(this.#model.proposal(this.#state, rank))
   }
 
   start(ballot: Ballot): void {
@@ -69,10 +70,7 @@ export class SlotReplay {
     const proposed = rank === 0 ? 0 : this.#model.proposal(this.#state, rank)
     if (proposed === 0) return 'there was no 2a of this ballot'
     if (this.#values.get(value) !== proposed) return 'that is not the value of the 2a'
-    if (!this.#perform({ kind: 'accept', acceptor, ballot: rank }) && !this.#model.hasAccepted(this.#state, acceptor, rank))
-      return this.#higher(acceptor)
-    if (this.#model.isChosenAt(this.#state, rank)) this.#chosen.add(proposed)
-    return undefined
+    return this.#accept(acceptor, rank)
   }
 
   /** A promise that is durable is said: nothing new, and the vote as it is. What is decided is told as that. */
@@ -89,11 +87,17 @@ export class SlotReplay {
     return this.#isVote(acceptor, said?.ballot, said?.value ?? '') ? undefined : this.#voted(acceptor, 'and says otherwise')
   }
 
-  /** A vote that is said is durable; or the node knows the decision, and the ballot's value is that. */
-  compareVote(acceptor: number, ballot: Ballot): string | undefined {
+  /**
+   * A vote that is said is durable, or the node knows the decision: then it says yes without a write. Under a ballot at or above the one
+   * that chose, that changes nothing, for the value is the same. Under a lower one it is a vote of the model, which has to allow it: the
+   * node has not promised the higher ballot, nor have others who could still say so, and they are no quorum.
+   */
+  compareVote(acceptor: number, ballot: Ballot, isKnown: boolean): string | undefined {
     const rank = this.#rank(ballot)
-    if (rank !== 0 && (this.#model.hasAccepted(this.#state, acceptor, rank) || this.hasChosenAt(ballot))) return undefined
-    return 'its vote is not durable, nor is this value chosen'
+    if (rank === 0 || this.#model.proposal(this.#state, rank) === 0) return 'there was no 2a of this ballot'
+    if (this.#model.hasAccepted(this.#state, acceptor, rank)) return undefined
+    if (!isKnown) return 'its vote is not durable, and it does not know the decision'
+    return this.hasChosenAt(ballot) ? undefined : this.#accept(acceptor, rank)
   }
 
   /** What is on its disk after a restart, for a slot that it does not know decided; `isSuffix`: promises are not per slot. */
@@ -104,6 +108,13 @@ export class SlotReplay {
     const promised = held?.promised === undefined ? 0 : this.#rank(held.promised)
     if (isSuffix || promised === this.#model.promised(this.#state, acceptor)) return undefined
     return `at slot ${this.index} ${this.#higher(acceptor)}, and its disk says ${this.#name(promised)}`
+  }
+
+  #accept(acceptor: number, rank: number): string | undefined {
+    if (!this.#perform({ kind: 'accept', acceptor, ballot: rank }) && !this.#model.hasAccepted(this.#state, acceptor, rank))
+      return this.#higher(acceptor)
+    if (this.#model.isChosenAt(this.#state, rank)) this.#chosen.add(this.#model.proposal(this.#state, rank))
+    return this.#chosen.size > 1 ? 'two values are chosen' : undefined
   }
 
   #isVote(acceptor: number, ballot: Ballot | undefined, value: string): boolean {

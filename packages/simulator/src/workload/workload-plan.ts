@@ -19,10 +19,15 @@ export interface WorkloadPlan {
   readonly staysRate: number
   readonly subscribers: number
   readonly slowSubscriberMs: number
+  /** Clients that do nothing but read, quickly, so that reads meet at a node. */
+  readonly readers: number
+  readonly readerThinkMsMean: number
 }
 
 export function drawWorkload(dice: Dice): WorkloadPlan {
   const clients = dice.whole(1, 6)
+  // As in seed-plan.ts: the draws of the others stay what they were.
+  const apart = dice.named('reads')
   return {
     clients,
     streams: dice.whole(1, 6),
@@ -39,5 +44,7 @@ export function drawWorkload(dice: Dice): WorkloadPlan {
     staysRate: dice.unit(),
     subscribers: dice.whole(0, 4),
     slowSubscriberMs: dice.chance(0.3) ? dice.scaled(1, 200) : 0,
+    readers: apart.chance(0.2) ? apart.whole(2, 5) : 0,
+    readerThinkMsMean: apart.scaled(20, 100),
   }
 }

@@ -43,6 +43,8 @@ export class FaultInjector {
     this.#often('clogLink', () => this.#breakLink('clog'))
     this.#often('partition', () => this.#partition())
     if (nodes.length > 2) this.#often('strike', () => this.#strike())
+    this.#often('swizzle', () => this.#swizzle())
+    this.#often('lag', () => this.#lag())
   }
 
   end(): void {
@@ -125,6 +127,47 @@ export class FaultInjector {
     this.#later(() => {
       network.mend(from.id, to.id)
       network.mend(to.id, from.id)
+    })
+  }
+
+  /**
+   * A node is cut off little by little and comes back little by little, and then everybody hears what was said long ago: old answers
+   * come to who has lost its office meanwhile, before the news of that.
+   */
+  #swizzle(): void {
+    const { world, dice, network, nodes } = this.#options
+    const [victim, ...others] = dice.shuffled(nodes)
+    if (victim === undefined) return
+    this.#tell('swizzle', victim.id)
+    const forMs = 300 + dice.exponential(1_500)
+    const links = others.flatMap(({ id }) => [[victim.id, id] as const, [id, victim.id] as const])
+    for (const [from, to] of links) {
+      world.after(dice.exponential(50), () => {
+        if (!this.#isOver) network.clog(from, to)
+      })
+      world.after(forMs + dice.exponential(100), () => {
+        if (!this.#isOver) network.mend(from, to)
+      })
+    }
+  }
+
+  /** A node hears everything late, and may be heard late too: it serves readers while the others have gone on. */
+  #lag(): void {
+    const { dice, network, nodes } = this.#options
+    const [victim, ...others] = dice.shuffled(nodes)
+    if (victim === undefined) return
+    const ms = dice.scaled(50, 1_500)
+    const isBothWays = dice.chance(0.3)
+    this.#tell('lag', `${victim.id} by ${Math.round(ms)} ms${isBothWays ? ' both ways' : ''}`)
+    for (const { id } of others) {
+      network.lag(id, victim.id, ms)
+      if (isBothWays) network.lag(victim.id, id, ms)
+    }
+    this.#later(() => {
+      for (const { id } of others) {
+        network.mend(id, victim.id)
+        network.mend(victim.id, id)
+      }
     })
   }
 

@@ -29,6 +29,8 @@ interface Link {
   readonly to: NodeId
   isCut: boolean
   isFaulty: boolean
+  /** Comes on top of every delay. */
+  lagMs: number
   /** What waits while the link is clogged. */
   clogged: Bytes[] | undefined
   lastArrival: number
@@ -58,7 +60,7 @@ export class Network {
     for (const from of members) {
       const links = members
         .filter((to) => to !== from)
-        .map((to) => [to, { from, to, isCut: false, isFaulty: true, clogged: undefined, lastArrival: 0 }] as const)
+        .map((to) => [to, { from, to, isCut: false, isFaulty: true, lagMs: 0, clogged: undefined, lastArrival: 0 }] as const)
       this.#links.set(from, new Map(links))
     }
   }
@@ -93,9 +95,16 @@ export class Network {
     link.clogged = []
   }
 
+  /** From now on everything on this link takes so much longer. */
+  lag(from: NodeId, to: NodeId, ms: number): void {
+    this.#tally.add('lags')
+    this.#link(from, to).lagMs = ms
+  }
+
   mend(from: NodeId, to: NodeId): void {
     const link = this.#link(from, to)
     link.isCut = false
+    link.lagMs = 0
     const clogged = link.clogged ?? []
     link.clogged = undefined
     for (const frame of clogged) this.#carry(link, frame)
@@ -137,7 +146,7 @@ export class Network {
       this.#tally.add('framesVeryLate')
       delay += this.#dice.unit() * stragglerMsMax
     }
-    let arrival = this.#world.now + delay
+    let arrival = this.#world.now + delay + link.lagMs
     if (isInOrder && !isStraggler) link.lastArrival = arrival = Math.max(arrival, link.lastArrival)
     this.#world.at(arrival, () => this.#arrive(link, frame))
   }

@@ -32,6 +32,10 @@ export interface FaultRates {
   readonly partition: number
   /** Of the cluster: a partition, a crash and another partition, made to lose what was not durable. */
   readonly strike: number
+  /** Of the cluster: the links of a node, clogged one after the other and mended in another order. */
+  readonly swizzle: number
+  /** Of the cluster: a node to which, or to and from which, everything takes long. */
+  readonly lag: number
 }
 
 export interface SeedPlan {
@@ -61,6 +65,8 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
     const value = dice.scaled(low, high)
     return dice.chance(isQuiet ? probability / 5 : probability) ? value : 0
   }
+  // The draws of the others, and with them the seeds of regression tests, stay what they were.
+  const apart = dice.named('faults')
   const crash = isHarsh ? dice.between(0.3, 1) : sometimes(0.6, 0.005, 0.2)
   return {
     mode,
@@ -105,6 +111,8 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
       clogLink: sometimes(0.3, 0.02, 1),
       partition: sometimes(0.4, 0.02, 0.5),
       strike: sometimes(0.35, 0.1, 1),
+      swizzle: apart.chance(0.3) ? apart.scaled(0.05, 0.5) : 0,
+      lag: apart.chance(0.4) ? apart.scaled(0.1, 1) : 0,
     },
     downMsMean: isHarsh ? dice.scaled(20, 500) : dice.scaled(50, 5_000),
     pauseMsMean: dice.scaled(20, 4_000),

@@ -51,13 +51,30 @@ export const faultsOfTheLog: readonly PlantedFault[] = [
     ],
   },
   {
+    name: 'offered-again-as-another-command',
+    breaks: 'a command that is offered again keeps its identity (bug 16)',
+    patches: [
+      {
+        file: proposals,
+        find: 'this.#queue = [...open, ...this.#queue]',
+        replace: `for (const proposal of open) {
+        this.#waiting.delete(proposal)
+        Object.assign(proposal, { command: { ...proposal.command, sequence: proposal.command.sequence + 1_000 } })
+        this.#waiting.add(proposal)
+      }
+      this.#queue = [...open, ...this.#queue]`,
+      },
+    ],
+    killers: [{ by: 'test', folder, file: 'virtual-log.test.ts', test: 'offers again what was' }],
+  },
+  {
     name: 'unknown-session-executed',
     breaks: 'a command of a session that was forgotten is refused, for it may have been executed (bug 17)',
     patches: [
       {
         file: applier,
         find: "if (verdict.kind === 'expired') return { fate: 'unknown', why: 'sessionExpired' }",
-        replace: "if (verdict.kind === 'expired') return { fate: 'answered', slot, output: apply() }",
+        replace: "if (verdict.kind === 'expired') return { fate: 'answered', slot, output: apply(command, index) }",
       },
     ],
     killers: [
@@ -176,7 +193,10 @@ export const faultsOfTheLog: readonly PlantedFault[] = [
   {
     name: 'boot-unchecked',
     breaks: 'a frame of an earlier opening of the sender’s store is dropped',
-    patches: [{ file: network, find: 'if (boot < peer.boot) {', replace: 'if (false) {' }],
+    patches: [
+      { file: network, find: 'if (boot < peer.boot) {', replace: 'if (boot < 0) {' },
+      { file: network, find: '} else if (nonce !== peer.nonce) {', replace: '} else if (boot === peer.boot && nonce !== peer.nonce) {' },
+    ],
     killers: [{ by: 'test', folder, file: 'peer-network.test.ts', test: 'are dropped when they come from an earlier opening' }],
   },
   {

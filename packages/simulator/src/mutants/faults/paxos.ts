@@ -10,7 +10,7 @@ const leader = `${folder}/src/leader.ts`
 const election = `${folder}/src/election.ts`
 const learner = `${folder}/src/learner.ts`
 const reads = `${folder}/src/read-rounds.ts`
-const window = `${folder}/src/slot-window.ts`
+const slotWindow = `${folder}/src/slot-window.ts`
 
 export const faultsOfPaxos: readonly PlantedFault[] = [
   {
@@ -74,6 +74,26 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     ],
   },
   {
+    name: 'own-ballot-refused',
+    breaks: 'what is accepted has the ballot of the promise or a higher one: ≥, not >',
+    patches: [
+      {
+        file: acceptor,
+        find: 'if (compareBallots(ballot, promised) < 0) this.#refuse',
+        replace: 'if (compareBallots(ballot, promised) <= 0) this.#refuse',
+      },
+      {
+        file: acceptor,
+        find: 'if (compareBallots(ballot, window.promised) < 0) {',
+        replace: 'if (compareBallots(ballot, window.promised) <= 0) {',
+      },
+    ],
+    killers: [
+      { by: 'seeds', mode: 'basic', seedsMax: 20 },
+      { by: 'seeds', mode: 'multi', seedsMax: 20 },
+    ],
+  },
+  {
     name: 'accepting-raises-no-promise',
     breaks: 'accepting is a promise too (bug 4)',
     patches: [
@@ -121,8 +141,7 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
       },
     ],
     killers: [
-      { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'explorer', bounds: { ...smallPaxos, proposers: 1, isApart: true, crashes: 1 } },
       { by: 'test', folder, file: 'known-bugs.test.ts', test: 'bug 8' },
     ],
   },
@@ -193,12 +212,16 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     name: 'promise-hides-what-is-decided',
     breaks: 'a promise tells what is decided, also where it was let go (bug 2)',
     patches: [
-      { file: window, find: '(slot.decided || slot.accepted.round > 0)', replace: '!slot.decided && slot.accepted.round > 0' },
+      {
+        file: acceptor,
+        find: 'decidedThrough: window.decidedThrough, slots: window.report(index)',
+        replace: 'decidedThrough: 0, slots: window.report(index)',
+      },
       { file: acceptor, find: 'if (this.#answerDecided(from, index)) return', replace: '' },
     ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 100 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'seeds', mode: 'multi', seedsMax: 100 },
     ],
   },
   {
@@ -213,9 +236,9 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
       },
     ],
     killers: [
-      { by: 'explorer', bounds: smallPaxos },
+      { by: 'explorer', bounds: { ...smallPaxos, proposers: 1, isApart: true, crashes: 1 } },
       { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'explorer', bounds: { ...smallMulti, ballots: 2, values: 2, proposers: 1, isApart: true, crashes: 1 } },
     ],
   },
   {
@@ -245,7 +268,7 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     patches: [{ file: reads, find: 'sequence < running.sequence || ', replace: '' }],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'test', folder, file: 'known-bugs.test.ts', test: 'bug 12' },
     ],
   },
   {
@@ -284,18 +307,21 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
   {
     name: 'row-of-a-lower-ballot-kept',
     breaks: 'what is delivered stands in a row that no late accept overwrites',
-    patches: [{ file: learner, find: 'sameBallot(held.accepted, chosenAt) && bytesEqual', replace: 'bytesEqual' }],
-    killers: [
-      { by: 'seeds', mode: 'multi', seedsMax: 500 },
-      { by: 'test', folder, file: 'multi-paxos.test.ts', test: 'a row that was delivered is never overwritten' },
+    patches: [
+      {
+        file: learner,
+        find: 'chosenAt !== undefined && sameBallot(held.accepted, chosenAt) && bytesEqual',
+        replace: 'held.accepted.round > 0 && bytesEqual',
+      },
     ],
+    killers: [{ by: 'test', folder, file: 'multi-paxos.test.ts', test: 'a row that was delivered is never overwritten' }],
   },
   {
     name: 'hole-skipped',
     breaks: 'the decided prefix ends at the first slot that is not known decided',
     patches: [
-      { file: window, find: 'this.#state.slots.get(next)?.decided; next++', replace: 'next <= this.#state.decidedHigh; next++' },
-      { file: window, find: 'this.#state.slots.get(next)!.entry.length', replace: 'this.#state.slots.get(next)?.entry.length ?? 0' },
+      { file: slotWindow, find: 'this.#state.slots.get(next)?.decided; next++', replace: 'next <= this.#state.decidedHigh; next++' },
+      { file: slotWindow, find: 'this.#state.slots.get(next)!.entry.length', replace: 'this.#state.slots.get(next)?.entry.length ?? 0' },
     ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 100 },

@@ -1,6 +1,6 @@
 /** Faults of the runtime that hosts a core: quorums, the order of writes and sends, delivery, catch-up. */
 import type { PlantedFault } from '../planted-fault.ts'
-import { smallMulti, smallPaxos } from './bounds.ts'
+import { smallMulti } from './bounds.ts'
 
 const folder = 'packages/consensus'
 const loglet = `${folder}/src/hosted-loglet.ts`
@@ -47,7 +47,6 @@ export const faultsOfTheRuntime: readonly PlantedFault[] = [
       },
     ],
     killers: [
-      { by: 'explorer', bounds: smallPaxos },
       { by: 'explorer', bounds: { ...smallMulti, values: 2, proposers: 3 } },
       { by: 'seeds', mode: 'basic', seedsMax: 100 },
       { by: 'seeds', mode: 'multi', seedsMax: 100 },
@@ -96,7 +95,6 @@ export const faultsOfTheRuntime: readonly PlantedFault[] = [
     ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
       { by: 'test', folder, file: 'catch-up.test.ts', test: 'serves what is decided' },
     ],
   },

@@ -1,0 +1,33 @@
+import type { RecordedEvent } from '@synod/client'
+import { EventColumns, toEventJson } from './event-lines.ts'
+import { runCommand, type ClusterOptions } from './run-command.ts'
+
+export interface ReadCommandOptions extends ClusterOptions {
+  readonly from?: bigint
+  readonly backward?: boolean
+  readonly limit?: number
+  readonly local?: boolean
+}
+
+/** The command `read`: a stream, or all events, to the end or to a limit; nothing is held but two pages. */
+export function read(stream: string | undefined, options: ReadCommandOptions): Promise<number> {
+  return runCommand(options, async ({ client, output, signal }) => {
+    const { from, limit } = options
+    const range = {
+      ...(from !== undefined && { from }),
+      ...(limit !== undefined && { limit }),
+      direction: options.backward ? ('backward' as const) : ('forward' as const),
+      consistency: options.local ? ('local' as const) : ('linearizable' as const),
+      signal,
+    }
+    const columns = new EventColumns(process.stdout)
+    const lineOf = (event: RecordedEvent): string => (options.json ? JSON.stringify(toEventJson(event)) : columns.line(event))
+    const events = stream === undefined ? client.readAll(range) : client.readStream(stream, range)
+    for await (const event of events) {
+      await output.line(lineOf(event))
+      signal.throwIfAborted()
+    }
+    await output.flush()
+    signal.throwIfAborted()
+  })
+}

@@ -1,0 +1,106 @@
+import type { Client, SubscriptionMessage } from '@synod/client'
+import { CheckpointFile } from './checkpoint-file.ts'
+import { EventColumns, toEventJson } from './event-lines.ts'
+import type { Output } from './output.ts'
+import { runCommand, type ClusterOptions } from './run-command.ts'
+
+export interface SubscribeCommandOptions extends ClusterOptions {
+  readonly from?: bigint
+  readonly after?: bigint
+  readonly untilCaughtUp?: boolean
+  readonly checkpointFile?: string
+}
+
+const saveMilliseconds = 1000
+
+/** The command `subscribe`: what is there, then what comes, until it is told to end. */
+export function subscribe(stream: string | undefined, options: SubscribeCommandOptions): Promise<number> {
+  return runCommand(options, async ({ client, output, signal, note }) => {
+    const checkpoint = options.checkpointFile === undefined ? undefined : await CheckpointFile.open(options.checkpointFile, stream)
+    const keeper = checkpoint && new CheckpointKeeper(checkpoint, output)
+    const columns = new EventColumns(process.stdout)
+    try {
+      const range = { ...(stream !== undefined && { stream }), ...startOf(options, checkpoint), signal }
+      for await (const message of client.subscribe(range)) {
+        checkpoint?.requireCluster(clusterOf(client))
+        if (options.json) await output.line(JSON.stringify(toJson(message)))
+        else if (message.kind === 'event') await output.line(columns.line(message.event))
+        else if (message.kind === 'caughtUp') note(`caught up at position ${message.position}`)
+        else if (message.kind === 'fellBehind') note(`fell behind by ${message.lag} at position ${message.position}`)
+        signal.throwIfAborted()
+        const isEnd = options.untilCaughtUp === true && message.kind === 'caughtUp'
+        // What fell behind has delivered nothing.
+        if (message.kind !== 'fellBehind') keeper?.reached(message.kind === 'event' ? message.event.position : message.position)
+        if (isEnd) break
+      }
+      await output.flush()
+      signal.throwIfAborted()
+    } finally {
+      await keeper?.end()
+    }
+  })
+}
+
+/** Saves within a second of what was reached, and at the end. What fails is told at the next event, or at the end. */
+class CheckpointKeeper {
+  readonly #file: CheckpointFile
+  readonly #output: Output
+  #position: bigint | undefined
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> = Promise.resolve()
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(file: CheckpointFile, output: Output) {
+    this.#file = file
+    this.#output = output
+  }
+
+  reached(position: bigint): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    this.#position = position
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#saving = this.#save().catch((error: unknown) => void (this.#failure = { error }))
+    }, saveMilliseconds)
+  }
+
+  async end(): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.#saving
+    if (this.#failure !== undefined) throw this.#failure.error
+    await this.#save()
+  }
+
+  async #save(): Promise<void> {
+    const position = this.#position
+    if (position === undefined) return
+    await this.#output.flush()
+    // What was written to a reader that has gone was read by nobody, perhaps.
+    if (!this.#output.isClosed) await this.#file.save(position)
+  }
+}
+
+/** The file wins once it is there: that is what it is for. */
+function startOf(options: SubscribeCommandOptions, checkpoint: CheckpointFile | undefined): { after?: bigint; from?: bigint } {
+  const after = checkpoint?.position ?? options.after
+  if (after !== undefined) return { after }
+  return options.from === undefined ? {} : { from: options.from }
+}
+
+/** Every node says it when it greets, before it delivers anything. */
+function clusterOf(client: Client): string {
+  const { cluster } = client.status()
+  if (cluster === undefined) throw new Error('a message came from a node that has not greeted')
+  return cluster
+}
+
+function toJson(message: SubscriptionMessage): unknown {
+  switch (message.kind) {
+    case 'event':
+      return { kind: 'event', event: toEventJson(message.event) }
+    case 'fellBehind':
+      return { kind: 'fellBehind', position: Number(message.position), lag: Number(message.lag) }
+    default:
+      return { kind: message.kind, position: Number(message.position) }
+  }
+}
