@@ -1,16 +1,9 @@
 /** Protocol messages that go to one peer in one turn share a frame: (length u32 · message)… */
-import { ByteReader, MalformedError, type Bytes } from '@synod/codec'
+import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
 
-export function encodeBatch(messages: readonly Bytes[]): Bytes {
-  const batch = new Uint8Array(messages.reduce((sum, message) => sum + 4 + message.length, 0))
-  const view = new DataView(batch.buffer)
-  let at = 0
-  for (const message of messages) {
-    view.setUint32(at, message.length)
-    batch.set(message, at + 4)
-    at += 4 + message.length
-  }
-  return batch
+/** In pieces, for the network to join: a message may be large. */
+export function encodeBatch(messages: readonly Bytes[]): readonly Bytes[] {
+  return messages.flatMap((message) => [new ByteWriter(4).u32(message.length).finish(), message])
 }
 
 /** Undefined when malformed. Views, not copies. */

@@ -16,11 +16,11 @@ interface Held {
 const batchBytesMax = 1024 * 1024
 
 export class Outbox {
-  readonly #send: (to: NodeId, body: Bytes) => void
+  readonly #send: (to: NodeId, body: readonly Bytes[]) => void
   #held: Held[] = []
   readonly #counters = { messagesOut: 0, framesOut: 0 }
 
-  constructor(send: (to: NodeId, body: Bytes) => void) {
+  constructor(send: (to: NodeId, body: readonly Bytes[]) => void) {
     this.#send = send
   }
 

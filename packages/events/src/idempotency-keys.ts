@@ -31,8 +31,8 @@ export class IdempotencyKeys {
   }
 
   remember(principal: string, key: string, digest: Bytes, answer: Bytes): KeyRow {
-    // The digest is a view into the slot's entry, which must not be kept for its sake.
-    const row = { sequence: this.#sequence + 1, principal, key, digest: digest.slice(), answer }
+    // Both are views of something larger, which must not be kept for their sake.
+    const row = { sequence: this.#sequence + 1, principal, key, digest: digest.slice(), answer: answer.slice() }
     this.load(row)
     return row
   }

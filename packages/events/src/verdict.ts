@@ -23,8 +23,9 @@ export type Verdict =
 
 const keyReused: Verdict = { kind: 'keyReused' }
 
+/** What it gives is brief (`ByteWriter.brief`): copy it to keep it. */
 export function encodeVerdict(verdict: Verdict): Bytes {
-  const writer = new ByteWriter(32)
+  const writer = ByteWriter.brief(32)
   switch (verdict.kind) {
     case 'appended':
       writer.u8(1).u53(verdict.position).u16(verdict.revisions.length)

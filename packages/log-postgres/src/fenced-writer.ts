@@ -16,11 +16,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError, type StoreCommit, type StoreOperation } from '@synod/log'
-import { mergeOperations, operationBytes } from './operation-merge.ts'
+import { mergeOperations, operationBytes, type Merged } from './operation-merge.ts'
 import { isPassing, storeErrorOf } from './postgres-failure.ts'
 import type { CheckedOptions } from './postgres-log-store-options.ts'
 import { connectForWriting, type WriteConnection } from './write-connection.ts'
-import { writeStatement, type WriteStatement } from './write-statement.ts'
+import { writeStatements, type WriteStatement } from './write-statement.ts'
 
 interface WaitingWrite {
   readonly operations: readonly StoreOperation[]
@@ -42,6 +42,7 @@ export interface WriterOptions {
 
 export class FencedWriter {
   readonly #options: WriterOptions
+  readonly #statement: (sequence: number, merged: Merged) => WriteStatement
   #connection: WriteConnection | undefined
   #sequence: number
   #waiting: WaitingWrite[] = []
@@ -64,6 +65,7 @@ export class FencedWriter {
     this.#options = options
     this.#connection = options.connection
     this.#sequence = options.sequence
+    this.#statement = writeStatements(options.settings.schema, options.boot)
   }
 
   write(operations: readonly StoreOperation[]): Promise<void> {
@@ -108,8 +110,8 @@ export class FencedWriter {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      // What this turn of the event loop still calls for goes along.
-      await new Promise((resolve) => setImmediate(resolve))
+      // What its caller still calls for goes along. Not what the whole turn does: callers collect their turn themselves.
+      await Promise.resolve()
       if (this.#dead !== undefined) break
       const group = this.#takeGroup()
       try {
@@ -140,7 +142,7 @@ export class FencedWriter {
 
   async #commit(group: readonly WaitingWrite[]): Promise<void> {
     const merged = mergeOperations(group.flatMap((write) => write.operations))
-    const statement = writeStatement(this.#options.settings.schema, this.#options.boot, this.#sequence + 1, merged)
+    const statement = this.#statement(this.#sequence + 1, merged)
     const begun = performance.now()
     this.#begun = begun
     if (!(await this.#tryAtOnce(statement))) await this.#settle(statement)

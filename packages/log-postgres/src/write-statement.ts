@@ -17,7 +17,36 @@ export interface WriteStatement {
   readonly values: unknown[]
 }
 
-export function writeStatement(schema: string, boot: number, sequence: number, merged: Merged): WriteStatement {
+/** Statements for writes of one boot, by sequence. */
+export function writeStatements(schema: string, boot: number): (sequence: number, merged: Merged) => WriteStatement {
+  const ofOneSlot = { name: 'synod_write_one', text: oneSlotText(schema, false) }
+  const ofOneSlotDecided = { name: 'synod_write_one_d', text: oneSlotText(schema, true) }
+  return (sequence, merged) => {
+    const { slots, decided, meta, truncations } = merged
+    const [slot, another] = slots
+    const isOneSlot = slot !== undefined && another === undefined && meta.length === 0 && truncations.size === 0
+    if (!isOneSlot || decided.size > 1) return anyStatement(schema, boot, sequence, merged)
+    const { epoch, index, header, entry } = slot
+    const values: unknown[] = [boot, sequence, epoch, index, slotChecksum(epoch, index, header, entry), header, entry]
+    if (decided.size === 0) return { ...ofOneSlot, values }
+    for (const [of, through] of decided) values.push(of, through)
+    return { ...ofOneSlotDecided, values }
+  }
+}
+
+/** What nearly every write is: a slot, and how far is decided. Without arrays to take apart it is a good deal quicker. */
+function oneSlotText(schema: string, isDecided: boolean): string {
+  const parts = [
+    fencePart(schema),
+    `slot as (insert into "${schema}".slots (epoch, index, checksum, header, entry)
+  select $3::bigint, $4::bigint, $5::integer, $6::bytea, $7::bytea from fence
+  on conflict (epoch, index) do update set checksum = excluded.checksum, header = excluded.header, entry = excluded.entry)`,
+  ]
+  if (isDecided) parts.push(decidedText(schema, 'select $8::bigint, $9::bigint from fence'))
+  return statementText(parts)
+}
+
+function anyStatement(schema: string, boot: number, sequence: number, merged: Merged): WriteStatement {
   const values: unknown[] = [boot, sequence]
   const parameter = (value: unknown, type: string): string => `$${values.push(value)}::${type}`
   const parts = [fencePart(schema)]
@@ -39,9 +68,12 @@ export function writeStatement(schema: string, boot: number, sequence: number, m
     merged.meta.length > 0 ? 'm' : '',
     merged.decided.size > 0 ? 'd' : '',
   ]
-  const text = `with ${parts.join(',\n')}\nselect boot from fence`
   // A batch that cuts many epochs is rare: it is not worth a prepared statement of its own.
-  return { ...(merged.truncations.size <= 2 && { name: `synod_write_${kinds.join('')}` }), text, values }
+  return { ...(merged.truncations.size <= 2 && { name: `synod_write_${kinds.join('')}` }), text: statementText(parts), values }
+}
+
+function statementText(parts: readonly string[]): string {
+  return `with ${parts.join(',\n')}\nselect boot from fence`
 }
 
 type Parameter = (value: unknown, type: string) => string
@@ -93,9 +125,13 @@ function metaPart(schema: string, { meta }: Merged, parameter: Parameter, parts:
 function decidedPart(schema: string, { decided }: Merged, parameter: Parameter, parts: string[]): void {
   const epochs = parameter(list([...decided.keys()]), 'bigint[]')
   const indexes = parameter(list([...decided.values()]), 'bigint[]')
-  parts.push(`decided as (insert into "${schema}".epochs as e (epoch, decided_through)
-  select t.epoch, t.index from fence, unnest(${epochs}, ${indexes}) as t (epoch, index)
-  on conflict (epoch) do update set decided_through = excluded.decided_through where e.decided_through < excluded.decided_through)`)
+  parts.push(decidedText(schema, `select t.epoch, t.index from fence, unnest(${epochs}, ${indexes}) as t (epoch, index)`))
+}
+
+function decidedText(schema: string, rows: string): string {
+  return `decided as (insert into "${schema}".epochs as e (epoch, decided_through)
+  ${rows}
+  on conflict (epoch) do update set decided_through = excluded.decided_through where e.decided_through < excluded.decided_through)`
 }
 
 /** Postgres' notation of an array of numbers; pg's own would quote each. */

@@ -77,7 +77,8 @@ export class Applier<O> {
       if (wait !== undefined) await wait
       for (const { decided, entry } of slots) this.#applySlot(decided, entry)
       onAdvance(this.#state.slot)
-      this.#saveWhenDue()
+      const save = this.#saveWhenDue()
+      if (save !== undefined) await save
       if (scheduler.now() - turnBegan < turnMs) continue
       // Far behind, this loop always finds more: frames and timers get their turn between batches.
       await new Promise<void>((resolve) => scheduler.defer(resolve))
@@ -154,15 +155,33 @@ export class Applier<O> {
     return answer
   }
 
-  #saveWhenDue(): void {
+  /** Undefined when there is nothing to wait for. */
+  #saveWhenDue(): Promise<void> | undefined {
     const { saveSlotsMax, saveBytesMax } = this.#options.limits
+    const due = this.#state.slot - this.#savedSlot >= saveSlotsMax || this.#bytesSinceSave >= saveBytesMax
+    if (this.#unsaved === undefined && due) return this.#encodeState().then(() => this.#saveFlushed())
+    this.#saveFlushed()
+    return undefined
+  }
+
+  /** Nothing is applied meanwhile; frames and timers get their turns. */
+  async #encodeState(): Promise<void> {
+    const { scheduler } = this.#options
     const { slot } = this.#state
-    const due = slot - this.#savedSlot >= saveSlotsMax || this.#bytesSinceSave >= saveBytesMax
-    if (this.#unsaved === undefined && due) {
-      this.#unsaved = { slot, bytes: this.#state.encode() }
-      this.#savedSlot = slot
-      this.#bytesSinceSave = 0
+    const steps = this.#state.encodeInSteps()
+    let turnBegan = scheduler.now()
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) {
+      if (scheduler.now() - turnBegan < turnMs) continue
+      await new Promise<void>((resolve) => scheduler.defer(resolve))
+      turnBegan = scheduler.now()
     }
+    this.#unsaved = { slot, bytes: step.value }
+    this.#savedSlot = slot
+    this.#bytesSinceSave = 0
+  }
+
+  #saveFlushed(): void {
     const unsaved = this.#unsaved
     if (unsaved === undefined || unsaved.slot > this.#machine.flushed()) return
     this.#unsaved = undefined

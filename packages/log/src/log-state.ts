@@ -29,10 +29,19 @@ export class LogState<O> {
   }
 
   encode(): Bytes {
+    const steps = this.encodeInSteps()
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+    }
+  }
+
+  /** A table full of answers takes a good part of a second: whoever has other things to do looks after them between the steps. */
+  *encodeInSteps(): Generator<void, Bytes, undefined> {
     const writer = new ByteWriter(4096).u8(version)
     for (const limit of values(this.#limits)) writer.u53(limit)
     writer.u53(this.slot).raw(this.hash)
-    this.sessions.encode(writer, (output) => this.#outputs.encode(output))
+    yield* this.sessions.encode(writer, (output) => this.#outputs.encode(output))
     return writer.finish()
   }
 

@@ -98,15 +98,23 @@ export class PeerNetwork {
     this.#listeners.set(channel, listener)
   }
 
-  /** Never waits; the message may be lost. A node that is not a voter is a LogError. */
-  send(to: NodeId, channel: number, body: Bytes): void {
+  /** Never waits; the message may be lost. A node that is not a voter is a LogError. Pieces of a body are joined. */
+  send(to: NodeId, channel: number, body: Bytes | readonly Bytes[]): void {
     const peer = this.#peers.get(to)
     if (peer === undefined) throw new LogError('invalid_configuration', `${to} is no peer of ${this.#options.self}`)
+    const pieces = body instanceof Uint8Array ? [body] : body
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
     const room = this.#options.transport.frameBytesMax - peer.header.length - 17
-    if (body.length <= room) {
-      this.#options.transport.send(to, concat(peer.header, new Uint8Array([channel]), body))
-      return
-    }
+    if (length <= room) this.#options.transport.send(to, concat(peer.header, new Uint8Array([channel]), ...pieces))
+    else this.#sendSplit(to, peer, channel, concat(...pieces), room)
+  }
+
+  /** Frames dropped, by reason. */
+  counters(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#dropped)
+  }
+
+  #sendSplit(to: NodeId, { header }: Peer, channel: number, body: Bytes, room: number): void {
     const message = ++this.#messages
     const parts = Math.ceil(body.length / room)
     if (parts > partsMax)
@@ -118,13 +126,8 @@ export class PeerNetwork {
         .u32(part)
         .u32(parts)
         .finish()
-      this.#options.transport.send(to, concat(peer.header, split, body.subarray(part * room, (part + 1) * room)))
+      this.#options.transport.send(to, concat(header, split, body.subarray(part * room, (part + 1) * room)))
     }
-  }
-
-  /** Frames dropped, by reason. */
-  counters(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#dropped)
   }
 
   #onFrame(frame: Bytes): void {

@@ -30,6 +30,8 @@ export interface SessionTableLimits {
   readonly answersMax: number
 }
 
+/** Of one step of encoding. */
+const stepAnswers = 2048
 const fresh = { kind: 'new' } as const
 const expired = { kind: 'expired' } as const
 
@@ -78,11 +80,17 @@ export class SessionTable<O> {
     this.#evict()
   }
 
-  encode(writer: ByteWriter, encodeOutput: (output: O) => Bytes): void {
+  /** In steps of about a millisecond; the table must not change between them. */
+  *encode(writer: ByteWriter, encodeOutput: (output: O) => Bytes): Generator<void, void, undefined> {
     writer.u32(this.#sessions.size)
+    let inStep = 0
     for (const [id, { floor, answers }] of this.#sessions) {
       writer.u53(id).u53(floor).u32(answers.size)
-      for (const [sequence, { slot, output }] of answers) writer.u53(sequence).u53(slot).bytes(encodeOutput(output))
+      for (const [sequence, { slot, output }] of answers) {
+        writer.u53(sequence).u53(slot).bytes(encodeOutput(output))
+        if (++inStep % stepAnswers === 0) yield
+      }
+      if (++inStep % stepAnswers === 0) yield
     }
   }
 

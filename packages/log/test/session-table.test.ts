@@ -44,9 +44,42 @@ describe('sessions', () => {
   })
 })
 
-function slotOf({ session, sequence, floor }: Pick<Envelope, 'session' | 'sequence' | 'floor'>, body: string): Uint8Array {
-  return encodeEntry({
-    kind: 'commands',
-    commands: [{ version: 1, session, sequence, floor, principal: '', body: new TextEncoder().encode(body), blobs: [] }],
+describe('a session table that takes many steps to save', () => {
+  it('is saved while nothing is applied, and answers what it answered', { timeout: 60_000 }, async () => {
+    const limits = { saveSlotsMax: 3 }
+    const sequencer = new Sequencer()
+    const answers = 20_000
+    sequencer.decide(slotOf({ session: 0, sequence: 1, floor: 1 }, 'open'))
+    for (let sequence = 1; sequence <= answers; sequence += 1000) {
+      const commands = Array.from({ length: 1000 }, (_, at) =>
+        commandOf({ session: 1, sequence: sequence + at, floor: 1 }, `${sequence + at}`),
+      )
+      sequencer.decide(encodeEntry({ kind: 'commands', commands }))
+    }
+    const disks = emptyDisks()
+    const first = await openNode(sequencer, disks, { limits })
+    await first.log.read()
+    const { hash } = first.log.status()
+    await first.log.close()
+    const second = await openNode(sequencer, disks, { limits })
+    expect(second.log.status()).toMatchObject({ hash, applied: sequencer.entries.length })
+    for (const sequence of [1, 2048, 2049, answers])
+      expect(await second.log.propose(commandOf({ session: 1, sequence, floor: 1 }, 'again'))).toMatchObject({
+        fate: 'answered',
+        output: sequence,
+      })
+    expect(second.machine.list).toHaveLength(answers)
+    expect([...first.failures, ...second.failures]).toEqual([])
+    await second.log.close()
   })
+})
+
+type Identity = Pick<Envelope, 'session' | 'sequence' | 'floor'>
+
+function slotOf(identity: Identity, body: string): Uint8Array {
+  return encodeEntry({ kind: 'commands', commands: [commandOf(identity, body)] })
+}
+
+function commandOf({ session, sequence, floor }: Identity, body: string): Envelope {
+  return { version: 1, session, sequence, floor, principal: '', body: new TextEncoder().encode(body), blobs: [] }
 }

@@ -54,15 +54,18 @@ describe('the log', () => {
     expect(machine.list).toEqual([`${id}/1`, `${id}/2`])
   })
 
-  it.each(['refused', 'abandoned', 'abandonedButDecided'] as const)('offers again what was %s, and executes it once', async (fate) => {
-    const sequencer = new Sequencer()
-    const { log, machine } = await start(sequencer, emptyDisks())
-    const id = await session(log)
-    sequencer.fates.push(fate, fate)
-    expect(await log.propose(command(id, 1))).toMatchObject({ fate: 'answered', output: 1 })
-    await log.propose(command(id, 2))
-    expect(machine.list).toEqual([`${id}/1`, `${id}/2`])
-  })
+  it.each(['refused', 'abandoned', 'abandonedButDecided', 'abandonedAndDecidedLate'] as const)(
+    'offers again what was %s, and executes it once',
+    async (fate) => {
+      const sequencer = new Sequencer()
+      const { log, machine } = await start(sequencer, emptyDisks())
+      const id = await session(log)
+      sequencer.fates.push(fate, fate)
+      expect(await log.propose(command(id, 1))).toMatchObject({ fate: 'answered', output: 1 })
+      await log.propose(command(id, 2))
+      expect(machine.list).toEqual([`${id}/1`, `${id}/2`])
+    },
+  )
 
   it('says never only while the command has left nowhere, and unknown afterwards', async () => {
     const sequencer = new Sequencer()

@@ -6,7 +6,7 @@
 import { MalformedError, type Bytes } from '@synod/codec'
 import { pingLength } from './frame-batch.ts'
 
-const gatherBytesInitial = 64 * 1024
+const gatherBytesInitial = 256 * 1024
 
 export interface FrameHandler {
   /** Returns false to stop: the rest of the chunk is forgotten. */

@@ -5,7 +5,7 @@
  * notices and mends its own way out, and a link that is broken in one direction only loses that direction. It costs one
  * more socket a pair and acknowledgements that do not ride on data.
  *
- * Frames sent in one turn of the event loop leave together in one write. A frame is never kept for later: without a
+ * Frames sent from one callback leave together in one write: whoever sends many collects its turn before. A frame is never kept for later: without a
  * connection it is dropped, because a frame from before an interruption helps no protocol.
  */
 import type { Bytes } from '@synod/codec'
@@ -86,7 +86,7 @@ class TcpTransport implements Transport {
     if (link === undefined) throw TransportError.unknownPeer(this.#self, to)
     if (frame.length > this.frameBytesMax) throw TransportError.frameTooLarge(to, frame.length, this.frameBytesMax)
     if (!link.send(frame)) return
-    if (this.#unflushed.push(link) === 1) setImmediate(() => this.#flush())
+    if (this.#unflushed.push(link) === 1) queueMicrotask(() => this.#flush())
   }
 
   onFrame(listener: (from: NodeId, frame: Bytes) => void): void {

@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Appended } from '@synod/client'
 import { AppendProgress } from './append-progress.ts'
+import { exitCodes } from '../exit-codes.ts'
 import { exitCodeOf, InputError } from './command-errors.ts'
 import { LineError, parseEventLine, type EventLine } from './event-line.ts'
 import { inputLines, type InputLine } from './input-lines.ts'
@@ -82,6 +83,7 @@ class LinesRun {
       await this.#appender.drain()
     } finally {
       clearInterval(pulse)
+      this.#showProgress()
       this.#progress?.stop()
     }
     await this.#told
@@ -111,7 +113,7 @@ class LinesRun {
       this.#run.signal.addEventListener('abort', () => exitCodeOf(this.#run.signal.reason) !== 0 && resolve('stopped'), { once: true }),
     )
     for (;;) {
-      const next = await Promise.race([lines.next(), stopped])
+      const next = await Promise.race([lines.next().catch((error: Error) => this.#onInputBroken(error)), stopped])
       if (next === 'stopped' || next.done || this.#appender.isStopped) return
       this.#bytesRead = next.value.bytesUpTo
       if (!(await this.#take(next.value, source))) return
@@ -134,6 +136,12 @@ class LinesRun {
     }
   }
 
+  /** What was read until then is appended, and told as always. */
+  #onInputBroken(error: Error): 'stopped' {
+    this.#tellFailure([], new InputError(`the input cannot be read on: ${error.message}`), false)
+    return 'stopped'
+  }
+
   #onAppended(lines: readonly EventLine[], { revision, position }: Appended): void {
     const numbers = lines.map(({ number }) => number)
     const stoodBefore = this.#report?.onAppended(numbers, position)
@@ -145,7 +153,7 @@ class LinesRun {
   #onFailed(lines: readonly EventLine[], error: unknown, isInDoubt: boolean): void {
     const numbers = lines.map(({ number }) => number)
     this.#tellFailure(numbers, error, isInDoubt)
-    const isOfTheLine = ![69, 130].includes(exitCodeOf(error)) && !isInDoubt
+    const isOfTheLine = exitCodeOf(error) !== exitCodes.unavailable && !isInDoubt
     if (!(this.#options.keepGoing === true && isOfTheLine) || this.#report?.isFull !== false) this.#appender.stop()
   }
 

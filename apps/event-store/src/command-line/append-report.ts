@@ -59,7 +59,7 @@ export class AppendReport {
     return stoodBefore
   }
 
-  /** What to tell of it in JSON. */
+  /** What to tell of it in JSON. Without lines it is the input itself that failed. */
   onFailed(lines: readonly number[], error: unknown, isInDoubt: boolean): Readonly<Record<string, unknown>> {
     const ranges = new LineRanges()
     for (const line of lines) {
@@ -68,7 +68,7 @@ export class AppendReport {
       else this.#failed.add(line)
     }
     const described = describeError(error)
-    const what = `${lines.length === 1 ? 'line' : 'lines'} ${ranges.text(rangesShownMax)}`
+    const what = lines.length === 0 ? 'the input' : `${lines.length === 1 ? 'line' : 'lines'} ${ranges.text(rangesShownMax)}`
     if (this.#failures.length < failuresShownMax) this.#failures.push(`${what}: ${printable(String(described.message))}`)
     const exitCode = exitCodeOf(error)
     // It is the input that is wrong, not the command.
@@ -122,6 +122,7 @@ export class AppendReport {
     const [first] = this.#done.ranges
     const isContiguous = this.#done.ranges.length === 1 && first?.[0] === skip + 1 && this.#inDoubt.size === 0
     const skipping = isContiguous ? ` (or, shorter, with --skip ${first[1]})` : ''
-    return `to go on, mend the input, with every line in its place, and give ${again} again: what stands is not appended twice${skipping}`
+    const mending = this.#failed.size > 0 ? 'mend the input, with every line in its place, and ' : ''
+    return `to go on, ${mending}give ${again} again: what stands is not appended twice${skipping}`
   }
 }

@@ -22,7 +22,7 @@ export interface CommandRun {
   /** Aborts with an InterruptedError at a signal, with an OutputClosedError when nobody reads any more. */
   readonly signal: AbortSignal
   /** A line for people on standard error; nothing with --json. */
-  note(text: string): void
+  readonly note: (text: string) => void
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -68,10 +68,11 @@ export async function runCommand(options: ClusterOptions, work: (run: CommandRun
 
 /** Says what went wrong, on standard error. */
 export function tellError(error: unknown, isJson: boolean): void {
-  if (error instanceof OutputClosedError) return
+  // Nobody reads, or somebody asked for the end: the exit code says all.
+  if (error instanceof OutputClosedError || error instanceof InterruptedError) return
   if (isJson) {
     process.stderr.write(`${JSON.stringify({ kind: 'error', ...describeError(error), exitCode: exitCodeOf(error) })}\n`)
-  } else if (!(error instanceof InterruptedError)) {
+  } else {
     const isKnown = [ClientError, UsageError, InputError, NoNodeError].some((known) => error instanceof known)
     // The message of these says it all; of anything else the stack is wanted.
     const text = isKnown ? (error as Error).message : ((error as Error).stack ?? String(error))
@@ -83,8 +84,8 @@ export function tellError(error: unknown, isJson: boolean): void {
 function tellSilence(client: Client, nodes: readonly string[], note: CommandRun['note']): NodeJS.Timeout {
   return setTimeout(() => {
     const { connections, lastProblem } = client.status()
-    // None at all: the command has not asked for one.
-    if (connections.length === 0 || connections.some(({ state }) => state === 'open')) return
+    const isAsked = connections.length > 0 || lastProblem !== undefined
+    if (!isAsked || connections.some(({ state }) => state === 'open')) return
     note(`no node at ${nodes.join(', ')} answers yet${lastProblem === undefined ? '' : ` (${lastProblem})`}; still trying`)
   }, silenceMilliseconds)
 }

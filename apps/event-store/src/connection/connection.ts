@@ -59,6 +59,7 @@ export class Connection {
       budget,
       clock: shared.clock,
       onClogged: (isClogged) => this.#pause(isClogged),
+      onLost: () => this.#onLost(),
     })
     const refuse = (request: RequestNumber, error: unknown): void => this.#refuse(request, error)
     const parts: ConnectionParts = { ...shared, outbox: this.#outbox, requests: this.#requests, refuse }
@@ -216,6 +217,13 @@ export class Connection {
     this.#isEnded = true
     this.#options.onEnd('malformed', error.message)
     this.#release()
+  }
+
+  /** The system says so when it is told to send: the WebSocket says it later, when more would have been read for nobody. */
+  #onLost(): void {
+    this.#isEnded = true
+    this.#release()
+    this.#webSocket.terminate()
   }
 
   #onClose(): void {

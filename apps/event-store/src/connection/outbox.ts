@@ -1,16 +1,18 @@
 /**
- * What a connection sends: the messages of one turn of the event loop leave as one frame. Bytes wait here until the system has
+ * What a connection sends: the messages of one turn of the event loop leave as one frame, or several when they are many, at its
+ * end and never in its middle, so that what is sent and what makes more to send take turns. Bytes wait here until the system has
  * taken them. Answers of a few bytes are always taken; whoever makes large messages, pages and batches of events, asks for room
  * first, so that a client which takes nothing costs about `bytesMax`. A large frame goes in fragments: what is taken of it shows
  * that the client is slow, not gone.
  */
+import type { Bytes } from '@synod/codec'
 import { nodeFrameWriter, type NodeMessage } from '@synod/client-protocol'
 import type { WebSocket } from 'ws'
 import type { AwakeClock } from './awake-clock.ts'
 import type { SendBudget } from './send-budget.ts'
 
-/** A frame is closed when it has this many bytes, in the middle of a turn too; the next message may still make it a page longer. */
-const frameBytes = 1024 * 1024
+/** A frame ends when it has this many bytes: with a batch of events more it still fills its buffer well. Its last message may be a page. */
+const frameBytes = 160 * 1024
 const fragmentBytes = 256 * 1024
 
 export interface OutboxOptions {
@@ -19,6 +21,8 @@ export interface OutboxOptions {
   readonly clock: AwakeClock
   /** At twice the bound, and when it is below it again. */
   readonly onClogged: (isClogged: boolean) => void
+  /** The connection is broken: called once, and nothing is taken any more. */
+  readonly onLost: () => void
 }
 
 export class Outbox {
@@ -29,6 +33,9 @@ export class Outbox {
   #isScheduled = false
   #isClosed = false
   #isClogged = false
+  /** Frames that ended in this turn. */
+  #ended: Bytes[] = []
+  #endedBytes = 0
   /** Given to the socket, and not yet taken by the system. */
   #waiting = 0
   /** Promised to whoever asked for room. */
@@ -55,13 +62,13 @@ export class Outbox {
   }
 
   get hasRoom(): boolean {
-    return this.#waiting + this.#writer.length + this.#reserved < this.#options.bytesMax
+    return !this.#isClosed && this.#waiting + this.#endedBytes + this.#writer.length + this.#reserved < this.#options.bytesMax
   }
 
   add(message: NodeMessage): void {
     if (this.#isClosed) return
     this.#writer.add(message)
-    if (this.#writer.length >= frameBytes) return this.flush()
+    if (this.#writer.length >= frameBytes) this.#endFrame()
     if (this.#isScheduled) return
     this.#isScheduled = true
     setImmediate(() => {
@@ -86,21 +93,14 @@ export class Outbox {
     return () => void this.#waiters.delete(call)
   }
 
+  /** Sends what there is. */
   flush(): void {
-    if (this.#isClosed || this.#writer.length === 0) return
-    const frame = this.#writer.take()
-    this.#frames++
-    if (this.#waiting === 0) this.#progressAt = this.#options.clock.now
-    // What waits is the buffer, not only what is written in it: small frames may have large ones.
-    let unused = frame.buffer.byteLength - frame.length
-    for (let at = 0; at < frame.length; at += fragmentBytes) {
-      const part = frame.subarray(at, at + fragmentBytes)
-      const bytes = part.length + unused
-      unused = 0
-      this.#waiting += bytes
-      this.#options.budget.add(bytes)
-      this.#socket.send(part, { binary: true, fin: at + fragmentBytes >= frame.length }, () => this.#onTaken(bytes))
-    }
+    if (this.#isClosed) return
+    if (this.#writer.length > 0) this.#endFrame()
+    const frames = this.#ended
+    this.#ended = []
+    this.#endedBytes = 0
+    for (const frame of frames) this.#send(frame)
     if (this.#waiting >= 2 * this.#options.bytesMax) this.#clog(true)
     this.#options.budget.check()
   }
@@ -111,10 +111,38 @@ export class Outbox {
     this.#isClosed = true
     this.#options.budget.add(-this.#waiting)
     this.#waiting = 0
+    this.#ended = []
     this.#waiters.clear()
   }
 
-  /** Called with an error too, when the connection is closed: then nobody counts any more. */
+  #endFrame(): void {
+    const frame = this.#writer.take()
+    this.#ended.push(frame)
+    this.#endedBytes += frame.buffer.byteLength
+  }
+
+  #send(frame: Bytes): void {
+    this.#frames++
+    if (this.#waiting === 0) this.#progressAt = this.#options.clock.now
+    // What waits is the buffer, not only what is written in it: small frames may have large ones.
+    let unused = frame.buffer.byteLength - frame.length
+    for (let at = 0; at < frame.length; at += fragmentBytes) {
+      const part = frame.subarray(at, at + fragmentBytes)
+      const bytes = part.length + unused
+      unused = 0
+      this.#waiting += bytes
+      this.#options.budget.add(bytes)
+      const fin = at + fragmentBytes >= frame.length
+      this.#socket.send(part, { binary: true, fin }, (error) => (error ? this.#onLost() : this.#onTaken(bytes)))
+    }
+  }
+
+  #onLost(): void {
+    if (this.#isClosed) return
+    this.close()
+    this.#options.onLost()
+  }
+
   #onTaken(bytes: number): void {
     if (this.#isClosed) return
     this.#waiting -= bytes

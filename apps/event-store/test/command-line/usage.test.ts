@@ -49,6 +49,26 @@ describe('no node', () => {
   })
 })
 
+test('an input that cannot be read', async () => {
+  const given = [
+    ['append', '--from-file', '/nowhere/lines.jsonl'],
+    ['append', '--from-file', tmpdir()],
+    ['append', 's', 'T', '-'],
+  ]
+  const inputs = ['', '', ' '.repeat(9 * 1024 * 1024)]
+  const messages = [/lines\.jsonl cannot be read: ENOENT/, /it is a folder/, /more than 8388608 bytes/]
+  for (const [index, message] of messages.entries()) {
+    const { code, err } = await runSynod(given[index] ?? [], nowhere, inputs[index])
+    expect(err).toMatch(message)
+    expect(code).toBe(1)
+  }
+})
+
+test('somebody who waits is told what for', async () => {
+  const { err } = await runSynod(['read', '--timeout', '4'], nowhere)
+  expect(err).toMatch(/no node at http:\/\/127\.0\.0\.1:9 answers yet.*still trying/)
+})
+
 describe('the completion of bash', () => {
   const folder = mkdtempSync(join(tmpdir(), 'synod-completion-'))
 

@@ -264,6 +264,25 @@ test('a client that never reads costs bounded memory, keeps nobody up, and is dr
   expect(made).toBeLessThan(400)
 })
 
+test('of a client that goes in the middle of a replay no more is read, not even what was to be sent next', async () => {
+  await using own = await serve()
+  let made = 0
+  own.store.onSubscribe = async function* (options): AsyncGenerator<SubscriptionMessage> {
+    for await (const message of endless(2_000, storedWith(Buffer.from(JSON.stringify('x'.repeat(20_000)))))(options)) {
+      if (message.kind === 'events') made += message.events.length
+      yield message
+    }
+  }
+  const leaving = await FrameClient.connect(own.port, { reads: false })
+  leaving.send(...Array.from({ length: 20 }, (_, at) => subscribe(at + 1, { creditBytes: 1_000_000_000 })))
+  await vi.waitFor(() => expect(own.connections().sendBytes).toBeGreaterThan(1_000_000))
+  await sleep(100)
+  const before = made
+  await leaving.close()
+  await vi.waitFor(() => expect(own.connections()).toMatchObject({ connections: 0, subscriptions: 0, sendBytes: 0 }))
+  expect(made - before).toBeLessThan(50)
+})
+
 test('a slow client that takes a little now and then is not dropped', async () => {
   await using own = await serve({ subscriberStallMillisecondsMax: 400, connectionSendBytesMax: 1_000_000 })
   own.store.onSubscribe = endless(1500, storedWith(Buffer.from(JSON.stringify('x'.repeat(20_000)))))

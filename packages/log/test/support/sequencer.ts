@@ -9,7 +9,9 @@ export class Sequencer {
   readonly entries: Bytes[] = []
   readonly #loglets = new Set<SequencerLoglet>()
   /** What becomes of the next offers, in turn; `offered` when the list is empty. */
-  readonly fates: ('offered' | 'refused' | 'abandoned' | 'abandonedButDecided')[] = []
+  readonly fates: ('offered' | 'refused' | 'abandoned' | 'abandonedButDecided' | 'abandonedAndDecidedLate')[] = []
+  /** Abandoned; decided before whatever is decided next. */
+  readonly late: Bytes[] = []
   available = true
 
   factory(): LogletFactory {
@@ -26,7 +28,7 @@ export class Sequencer {
   }
 
   decide(entry: Bytes): void {
-    this.entries.push(entry)
+    this.entries.push(...this.late.splice(0), entry)
     for (const loglet of this.#loglets) loglet.wake()
   }
 
@@ -57,7 +59,8 @@ class SequencerLoglet implements Loglet {
   async offer(entry: Bytes): Promise<'offered' | 'refused' | 'abandoned'> {
     const fate = this.#sequencer.fates.shift() ?? 'offered'
     if (fate === 'refused') return 'refused'
-    if (fate !== 'abandoned') this.#sequencer.decide(entry)
+    if (fate === 'abandonedAndDecidedLate') this.#sequencer.late.push(entry)
+    else if (fate !== 'abandoned') this.#sequencer.decide(entry)
     return fate === 'offered' ? 'offered' : 'abandoned'
   }
 

@@ -44,7 +44,7 @@ export function drawWorkload(dice: Dice): WorkloadPlan {
     staysRate: dice.unit(),
     subscribers: dice.whole(0, 4),
     slowSubscriberMs: dice.chance(0.3) ? dice.scaled(1, 200) : 0,
-    readers: apart.chance(0.2) ? apart.whole(2, 5) : 0,
+    readers: apart.chance(0.15) ? apart.whole(2, 4) : 0,
     readerThinkMsMean: apart.scaled(20, 100),
   }
 }
