@@ -18,7 +18,7 @@ export function connect(options: ConnectOptions & Partial<SchemaOptions<EventSch
   if ((globalThis as { readonly WebSocket?: unknown }).WebSocket === undefined) {
     throw new InvalidArgumentError('this platform has no WebSocket: use Node 22.18 or newer, or a browser')
   }
-  const { events } = options
+  const { events, parseJson } = options
   if (
     events !== undefined &&
     Object.values(events).some((schema) => (schema as Partial<typeof schema> | undefined)?.['~standard'] === undefined)
@@ -27,6 +27,9 @@ export function connect(options: ConnectOptions & Partial<SchemaOptions<EventSch
       'events must be a map of Standard Schemas by type, such as { CourseOpened: z.object({ seats: z.number() }) }',
     )
   }
-  const codec = new EventCodec(events, toWord(options.undeclared, 'undeclared', ['refuse', 'skip']))
+  if (parseJson !== undefined && typeof parseJson !== 'function') {
+    throw new InvalidArgumentError('parseJson must be a function that takes JSON text, such as JSON.parse')
+  }
+  const codec = new EventCodec(events, toWord(options.undeclared, 'undeclared', ['refuse', 'skip']), parseJson)
   return new EventStoreClient(toNodes(options.nodes), toLimits(options), codec)
 }

@@ -9,7 +9,7 @@ import type { Bytes } from '@synod/codec'
 import { decodeRecord, drawUuid, encodeRecord, parseUuid, type EventContent } from '@synod/event-record'
 import { InvalidArgumentError, ProtocolViolationError, SchemaError } from './client-error.ts'
 import type { EventSchemas, RecordedEvent } from './event-types.ts'
-import { decodeJson, encodeJson } from './json.ts'
+import { decodeText, encodeJson } from './json.ts'
 
 /** As it comes from a caller, who may have written it in JavaScript. */
 interface GivenEvent {
@@ -23,24 +23,30 @@ interface GivenEvent {
 export class EventCodec {
   readonly #schemas: EventSchemas | undefined
   readonly #skipsUndeclared: boolean
+  readonly #parseJson: (text: string) => unknown
 
-  constructor(schemas: EventSchemas | undefined, undeclared: 'refuse' | 'skip') {
+  constructor(
+    schemas: EventSchemas | undefined,
+    undeclared: 'refuse' | 'skip',
+    parseJson: (text: string) => unknown = (text) => JSON.parse(text),
+  ) {
     this.#schemas = schemas
     this.#skipsUndeclared = undeclared === 'skip'
+    this.#parseJson = parseJson
   }
 
   /** The records of an append, ids drawn. @throws InvalidArgumentError, SchemaError; or the promise rejects */
   encode(events: readonly GivenEvent[]): readonly Bytes[] | Promise<readonly Bytes[]> {
-    if (this.#schemas === undefined) return events.map(toRecord)
-    // Encoded before the check: a schema's answer may come later, when the caller has changed the event.
-    const records = events.map(toRecord)
+    // Encoded before the check: a schema's answer may come later, when the caller has changed the event. Unlike map, from passes over no hole.
+    const records = Array.from(events, toRecord)
+    if (this.#schemas === undefined) return records
     const checks = events.map(({ type, data }, index) => this.#check(`event ${index}`, type as string, data, undefined))
     return checks.some((check) => check instanceof Promise) ? Promise.all(checks).then(() => records) : records
   }
 
   /** Undefined for an event that is left out. @throws SchemaError, ProtocolViolationError; or the promise rejects */
   decode(stored: StoredRecord): RecordedEvent | undefined | Promise<RecordedEvent | undefined> {
-    const content = contentOf(stored)
+    const content = contentOf(stored, this.#parseJson)
     const { stream, id, type, tags, recordedAt } = content
     const at = { stream, revision: BigInt(stored.revision), position: BigInt(stored.position) }
     if (this.#schemas !== undefined && this.#skipsUndeclared && !Object.hasOwn(this.#schemas, type)) return undefined
@@ -116,10 +122,11 @@ type DecodedContent = Omit<EventContent, 'data' | 'metadata'> & {
   readonly metadata: unknown
 }
 
-function contentOf({ stream, revision, record }: StoredRecord): DecodedContent {
+function contentOf({ stream, revision, record }: StoredRecord, parseJson: (text: string) => unknown): DecodedContent {
   try {
     const { data, metadata, ...rest } = decodeRecord(record)
-    return { ...rest, stream, data: decodeJson(data), metadata: metadata === undefined ? undefined : decodeJson(metadata) }
+    const parse = (bytes: Bytes): unknown => parseJson(decodeText(bytes))
+    return { ...rest, stream, data: parse(data), metadata: metadata === undefined ? undefined : parse(metadata) }
   } catch (cause) {
     throw new ProtocolViolationError(
       `the event at revision ${revision} of stream ${JSON.stringify(stream)} does not decode (${(cause as Error).message}): another kind of client wrote it, or a newer one`,

@@ -16,9 +16,9 @@ export function encodeJson(value: unknown): Bytes {
   return encoder.encode(text)
 }
 
-/** @throws TypeError, SyntaxError */
-export function decodeJson(bytes: Bytes): unknown {
-  return JSON.parse(decoder.decode(bytes))
+/** @throws TypeError for what is not UTF-8 */
+export function decodeText(bytes: Bytes): string {
+  return decoder.decode(bytes)
 }
 
 function requireNothingLost(value: unknown): void {

@@ -18,6 +18,11 @@ export interface ConnectOptions {
   readonly appendBytesWaitingMax?: number
   /** What a subscription holds that its reader has not taken, in bytes of events, one frame at most above it. Default 2 MiB. */
   readonly subscriptionBytesMax?: number
+  /**
+   * What becomes of the text of data and metadata when events are read; default `JSON.parse`, which rounds numbers beyond 2^53. The text
+   * is as it was appended, white space included.
+   */
+  readonly parseJson?: (text: string) => unknown
 }
 
 export interface SchemaOptions<S extends EventSchemas> {

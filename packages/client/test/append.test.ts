@@ -138,6 +138,8 @@ describe('append', () => {
       [{ type: 'T', data: 1, id: '17' }, /event 0: id must be a UUID/],
       [[], /at least one event/],
       [null, /event 0 must be an object/],
+      // A list with a hole, as JavaScript has them; `map` would pass over it.
+      [Object.assign([], { 1: { type: 'T', data: 1 } }), /event 0 must be an object/],
     ]
     for (const [event, message] of wrong) {
       const error = await rejection(client.append('a', event as NewEvent))
@@ -262,6 +264,7 @@ describe('connect', () => {
     [{ nodes: ['http://127.0.0.1:1'], appendTimeout: 0 }, /appendTimeout/],
     [{ nodes: ['http://127.0.0.1:1'], appendsInFlightMax: 1.5 }, /appendsInFlightMax/],
     [{ nodes: ['http://127.0.0.1:1'], events: { T: 7 } }, /Standard Schemas/],
+    [{ nodes: ['http://127.0.0.1:1'], parseJson: 'text' }, /parseJson must be a function/],
   ])('refuses %j', (options, message) => {
     expect(() => connect(options as unknown as { nodes: string[] })).toThrow(message)
     expect(() => connect(options as unknown as { nodes: string[] })).toThrow(InvalidArgumentError)

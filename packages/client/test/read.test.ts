@@ -8,7 +8,7 @@ import {
   type ReadOptions,
 } from '@synod/client'
 import { encodeRecord, drawUuid } from '@synod/event-record'
-import { all, it, rejection } from './with-client.ts'
+import { all, it, rejection, takeEvents } from './with-client.ts'
 import type { ScriptedNode } from './scripted/scripted-node.ts'
 
 function fill(node: ScriptedNode, stream: string, count: number): void {
@@ -206,6 +206,17 @@ describe('reading', { concurrent: true }, () => {
       })
       expect(await iterator.next()).toEqual({ done: true, value: undefined })
     }
+  })
+
+  it('hands the text of data and metadata, as it is stored, to whoever wants to parse it', async ({ world }) => {
+    const nodes = await world.nodes(1)
+    const data = '{ "b": 12345678901234567890.10, "1": "\\ud800" }'
+    const records = [encodeRecord({ type: 'T', data: Buffer.from(data), metadata: Buffer.from('1e400') }, drawUuid(), 0)]
+    nodes[0].store.append({ kind: 'append', request: 1, stream: 'a', expected: 'any', records })
+    const texts = world.client(nodes, { parseJson: (text) => text })
+    expect(await all(texts.readStream('a'))).toMatchObject([{ data, metadata: '1e400' }])
+    expect(await takeEvents(texts.subscribe(), 1)).toMatchObject([{ data, metadata: '1e400' }])
+    expect(await all(world.client(nodes).readStream('a'))).toMatchObject([{ data: JSON.parse(data) as unknown, metadata: Infinity }])
   })
 
   it.for([

@@ -6,7 +6,7 @@
 import type { Run } from './run.ts'
 import type { SimNode } from './world/sim-node.ts'
 
-/** reliability.md: 10 s after a quorum is back. The worst of 900 seeds took 4.2 s, clients that try again and slow clocks included. */
+/** reliability.md: 10 s after a quorum is back. The worst of 1,000 seeds took 4.4 s, clients that try again and slow clocks included. */
 const convergeMsMax = 10_000
 const settleMsMax = 30_000
 

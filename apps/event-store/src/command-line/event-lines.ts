@@ -1,33 +1,26 @@
 /** Events as `read` and `subscribe` print them: for programs exactly as over HTTP (docs/http.md), for people a line in columns. */
 import { styleText } from 'node:util'
-import type { RecordedEvent } from '@synod/client'
+import type { EventType, RecordedEvent } from '@synod/client'
 import { printable } from './printable.ts'
 
-export interface EventJson {
-  readonly stream: string
-  readonly revision: number
-  readonly position: number
-  readonly id: string
-  readonly type: string
-  readonly data: unknown
-  readonly metadata: unknown
-  readonly tags: readonly string[]
-  readonly recordedAt: string
+/** Data and metadata are the JSON text that is stored, so that no digit is lost on the way through. */
+export interface TextEventType extends EventType {
+  readonly data: string
+  readonly metadata?: string | undefined
 }
 
-export function toEventJson(event: RecordedEvent): EventJson {
-  const { stream, revision, position, id, type, data, metadata, tags, recordedAt } = event
-  return {
-    stream,
-    revision: Number(revision),
-    position: Number(position),
-    id,
-    type,
-    data,
-    metadata: metadata ?? null,
-    tags,
-    recordedAt: recordedAt.toISOString(),
-  }
+export type TextEvent = RecordedEvent<TextEventType>
+
+/** An event as JSON, in one line. */
+export function eventJson({ stream, revision, position, id, type, data, metadata, tags, recordedAt }: TextEvent): string {
+  const head = JSON.stringify({ stream, revision: Number(revision), position: Number(position), id, type })
+  const tail = JSON.stringify({ tags, recordedAt: recordedAt.toISOString() })
+  return `${head.slice(0, -1)},"data":${oneLine(data)},"metadata":${oneLine(metadata ?? 'null')},${tail.slice(1)}`
+}
+
+/** In valid JSON a line end stands between tokens only; inside a text it is an escape. */
+function oneLine(json: string): string {
+  return json.replace(/[\r\n]+/g, ' ')
 }
 
 const columnCharactersMax = 40
@@ -42,7 +35,7 @@ export class EventColumns {
     this.#output = output
   }
 
-  line(event: RecordedEvent): string {
+  line(event: TextEvent): string {
     const position = this.#column('position', String(event.position), 'start')
     const place = this.#column('place', `${printable(event.stream)}@${event.revision}`)
     const type = this.#column('type', printable(event.type))
@@ -51,10 +44,10 @@ export class EventColumns {
       position,
       this.#style('cyan', place),
       this.#style('bold', type),
-      printable(JSON.stringify(event.data)),
+      printable(oneLine(event.data)),
     ]
     for (const tag of event.tags) parts.push(this.#style('yellow', `#${printable(tag)}`))
-    if (event.metadata !== undefined) parts.push(this.#style('dim', `metadata ${printable(JSON.stringify(event.metadata))}`))
+    if (event.metadata !== undefined) parts.push(this.#style('dim', `metadata ${printable(oneLine(event.metadata))}`))
     return parts.join('  ')
   }
 

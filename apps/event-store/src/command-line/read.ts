@@ -1,5 +1,4 @@
-import type { RecordedEvent } from '@synod/client'
-import { EventColumns, toEventJson } from './event-lines.ts'
+import { EventColumns, eventJson, type TextEvent } from './event-lines.ts'
 import { runCommand, type ClusterOptions } from './run-command.ts'
 
 export interface ReadCommandOptions extends ClusterOptions {
@@ -21,7 +20,7 @@ export function read(stream: string | undefined, options: ReadCommandOptions): P
       signal,
     }
     const columns = new EventColumns(process.stdout)
-    const lineOf = (event: RecordedEvent): string => (options.json ? JSON.stringify(toEventJson(event)) : columns.line(event))
+    const lineOf = (event: TextEvent): string => (options.json ? eventJson(event) : columns.line(event))
     const events = stream === undefined ? client.readAll(range) : client.readStream(stream, range)
     for await (const event of events) {
       await output.line(lineOf(event))

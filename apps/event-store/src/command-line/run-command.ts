@@ -4,9 +4,10 @@
  */
 import { constants } from 'node:os'
 import { styleText } from 'node:util'
-import { ClientError, connect, type Client } from '@synod/client'
+import { ClientError, connect, type Client, type EventType } from '@synod/client'
 import { exitCodes } from '../exit-codes.ts'
 import { describeError, exitCodeOf, InputError, InterruptedError, NoNodeError, OutputClosedError, UsageError } from './command-errors.ts'
+import type { TextEventType } from './event-lines.ts'
 import { Output } from './output.ts'
 
 export interface ClusterOptions {
@@ -17,7 +18,8 @@ export interface ClusterOptions {
 }
 
 export interface CommandRun {
-  readonly client: Client
+  /** What it reads is text, what it appends is anything. */
+  readonly client: Client<EventType, TextEventType>
   readonly output: Output
   /** Aborts with an InterruptedError at a signal, with an OutputClosedError when nobody reads any more. */
   readonly signal: AbortSignal
@@ -49,7 +51,12 @@ export async function runCommand(options: ClusterOptions, work: (run: CommandRun
   try {
     const { nodes, timeout } = options
     const milliseconds = Math.round(timeout * 1000)
-    const client = connect({ nodes, appendTimeout: milliseconds, readTimeout: milliseconds })
+    const client: CommandRun['client'] = connect<TextEventType>({
+      nodes,
+      appendTimeout: milliseconds,
+      readTimeout: milliseconds,
+      parseJson: (text) => text,
+    })
     const patience = tellSilence(client, nodes, note)
     try {
       exitCode = (await work({ client, output, signal: ending.signal, note })) ?? exitCodes.ok
@@ -81,7 +88,7 @@ export function tellError(error: unknown, isJson: boolean): void {
 }
 
 /** The client tries for long; somebody who waits at a terminal is told why. */
-function tellSilence(client: Client, nodes: readonly string[], note: CommandRun['note']): NodeJS.Timeout {
+function tellSilence(client: Pick<Client, 'status'>, nodes: readonly string[], note: CommandRun['note']): NodeJS.Timeout {
   return setTimeout(() => {
     const { connections, lastProblem } = client.status()
     const isAsked = connections.length > 0 || lastProblem !== undefined

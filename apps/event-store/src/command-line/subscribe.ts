@@ -1,6 +1,6 @@
 import type { Client, SubscriptionMessage } from '@synod/client'
 import { CheckpointFile } from './checkpoint-file.ts'
-import { EventColumns, toEventJson } from './event-lines.ts'
+import { EventColumns, eventJson, type TextEventType } from './event-lines.ts'
 import type { Output } from './output.ts'
 import { runCommand, type ClusterOptions } from './run-command.ts'
 
@@ -23,7 +23,7 @@ export function subscribe(stream: string | undefined, options: SubscribeCommandO
       const range = { ...(stream !== undefined && { stream }), ...startOf(options, checkpoint), signal }
       for await (const message of client.subscribe(range)) {
         checkpoint?.requireCluster(clusterOf(client))
-        if (options.json) await output.line(JSON.stringify(toJson(message)))
+        if (options.json) await output.line(messageJson(message))
         else if (message.kind === 'event') await output.line(columns.line(message.event))
         else if (message.kind === 'caughtUp') note(`caught up at position ${message.position}`)
         else if (message.kind === 'fellBehind') note(`fell behind by ${message.lag} at position ${message.position}`)
@@ -88,19 +88,19 @@ function startOf(options: SubscribeCommandOptions, checkpoint: CheckpointFile | 
 }
 
 /** Every node says it when it greets, before it delivers anything. */
-function clusterOf(client: Client): string {
+function clusterOf(client: Pick<Client, 'status'>): string {
   const { cluster } = client.status()
   if (cluster === undefined) throw new Error('a message came from a node that has not greeted')
   return cluster
 }
 
-function toJson(message: SubscriptionMessage): unknown {
+function messageJson(message: SubscriptionMessage<TextEventType>): string {
   switch (message.kind) {
     case 'event':
-      return { kind: 'event', event: toEventJson(message.event) }
+      return `{"kind":"event","event":${eventJson(message.event)}}`
     case 'fellBehind':
-      return { kind: 'fellBehind', position: Number(message.position), lag: Number(message.lag) }
+      return JSON.stringify({ kind: 'fellBehind', position: Number(message.position), lag: Number(message.lag) })
     default:
-      return { kind: message.kind, position: Number(message.position) }
+      return JSON.stringify({ kind: message.kind, position: Number(message.position) })
   }
 }

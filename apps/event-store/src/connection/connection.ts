@@ -32,6 +32,8 @@ export interface ConnectionOptions {
 }
 
 const closeMillisecondsMax = 1_000
+/** An answer may be a little later than it should. */
+const answerGraceMilliseconds = 250
 
 export class Connection {
   readonly #webSocket: WebSocket
@@ -125,12 +127,22 @@ export class Connection {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#subscriptions.endAll()
-    await this.#requests.empty()
+    await this.#answered()
     if (this.#webSocket.readyState === this.#webSocket.CLOSED) return
     const closed = new Promise<void>((resolve) => this.#webSocket.once('close', () => resolve()))
     this.#isEnded = true
     this.#close(1001, 'this node is stopping')
     await closed
+  }
+
+  /** What is open, or as much of it as there is time for: a page may wait for a client that takes nothing. */
+  async #answered(): Promise<void> {
+    let cut: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      cut = setTimeout(resolve, this.#options.shared.limits.answerMillisecondsMax + answerGraceMilliseconds)
+    })
+    await Promise.race([this.#requests.empty(), late])
+    clearTimeout(cut)
   }
 
   #onFrame(frame: Bytes, isBinary: boolean): void {

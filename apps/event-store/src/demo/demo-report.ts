@@ -3,8 +3,10 @@ export interface DemoReport {
   readonly events: number
   readonly streams: number
   readonly appends: number
-  readonly attemptsRepeated: number
-  readonly subscriberConnections: number
+  /** Appends that were sent again. */
+  readonly retries: number
+  /** Nodes where the subscriber subscribed. */
+  readonly subscriptions: number
   readonly killed: string
   readonly newLeader: string
   readonly milliseconds: {
@@ -36,13 +38,13 @@ export function demoReport(report: DemoReport): string {
     [
       'longest pause of appends',
       milliseconds.longestPause,
-      `after kill -9 of ${killed}; ${report.attemptsRepeated} attempts were made again, elsewhere`,
+      `after kill -9 of ${killed}; ${report.retries} appends were sent again, elsewhere`,
     ],
     ['kill to new leader', milliseconds.newLeader, `${report.newLeader} leads`],
     ['kill to node ready again', milliseconds.ready, `${killed}, started again after a second`],
     ['kill to caught up', milliseconds.caughtUp, `${killed} had all that the others had when it got ready`],
     ['all at the same position', milliseconds.samePosition, `position ${events} at every node, after the last append`],
-    ['verify', milliseconds.verify, `every node and the subscriber (${report.subscriberConnections} connections) against the input`],
+    ['verify', milliseconds.verify, `every node and the subscriber (${report.subscriptions} subscriptions) against the input`],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   return ['', ...rows.map(([name, time, what]) => `  ${name.padEnd(width)}  ${(time / 1000).toFixed(2).padStart(7)} s  ${what}`), ''].join(

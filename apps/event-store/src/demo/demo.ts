@@ -1,7 +1,7 @@
 /**
  * The command `demo`: a cluster of its own takes 20,000 real flights from concurrent clients while a subscriber follows; on the way
  * the process that leads is killed with kill -9, started again by its supervisor, and catches up; then every node is compared with
- * the input, event by event. It speaks to the cluster over HTTP only, as any client would.
+ * the input, event by event. It appends and follows with the client, and asks each node over HTTP what it has.
  *
  * It ends by itself. Whatever happens (done, failed, a signal, too late), all that it started is stopped and its data removed.
  */

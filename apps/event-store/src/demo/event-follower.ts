@@ -1,27 +1,19 @@
-/**
- * A subscriber to all events over server-sent events. When its connection ends, or says nothing for longer than a live node may,
- * it goes on at the next node behind the last id that it saw. What it got is kept in the order in which it came, unsorted: the
- * comparison says whether that is every position once.
- */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { connect } from '@synod/client'
 import type { ObservedEvent } from './compare-histories.ts'
 
-/** A live node writes at least a comment line in every second. */
-const silenceMillisecondsMax = 5_000
-const pauseMilliseconds = 100
-
+/**
+ * A subscriber to all events. What it got is kept in the order in which it came, unsorted: the comparison says whether that is every
+ * position once.
+ */
 export class EventFollower {
-  readonly #urls: readonly string[]
+  readonly #client: ReturnType<typeof connect>
   readonly #events: ObservedEvent[] = []
   readonly #problems: string[] = []
-  readonly #ending = new AbortController()
-  #lastEventId = ''
-  #connections = 0
   #running: Promise<void> | undefined
 
-  constructor(urls: readonly string[]) {
-    this.#urls = urls
+  /** @param url of the node where it begins; the client goes on at others by itself */
+  constructor(url: string) {
+    this.#client = connect({ nodes: [url] })
   }
 
   /** In the order in which they came. */
@@ -29,64 +21,41 @@ export class EventFollower {
     return this.#events
   }
 
-  /** What a node must not have sent. */
+  /** Why it ended, if it ended by itself. */
   get problems(): readonly string[] {
     return this.#problems
   }
 
-  /** How often it subscribed; the first time included. */
-  get connections(): number {
-    return this.#connections
+  /** Nodes where it subscribed, one after the other. */
+  get subscriptions(): number {
+    return 1 + this.#client.status().counters.resumptions
   }
 
-  /** Follows from the start of the store until `stop`, at first at the node with this index. */
-  follow(first: number): void {
-    this.#running ??= this.#keepFollowing(first)
+  /** Follows from the start of the store until `stop`. */
+  follow(signal: AbortSignal): void {
+    this.#running ??= this.#follow(signal)
   }
 
   async stop(): Promise<void> {
-    this.#ending.abort()
+    await this.#client.close()
     await this.#running
   }
 
-  async #keepFollowing(first: number): Promise<void> {
-    for (let node = first; !this.#ending.signal.aborted; node = (node + 1) % this.#urls.length) {
-      try {
-        await this.#followAt(this.#urls[node] ?? '')
-      } catch {
-        // A node that died, is starting or went silent: the next one has the same events.
-      }
-      await sleep(pauseMilliseconds)
-    }
-  }
-
-  /** Until the connection ends. */
-  async #followAt(url: string): Promise<void> {
-    const connection = new AbortController()
-    const silence = setTimeout(() => connection.abort(), silenceMillisecondsMax)
-    const signal = AbortSignal.any([connection.signal, this.#ending.signal])
-    const headers = { accept: 'text/event-stream', ...(this.#lastEventId !== '' && { 'last-event-id': this.#lastEventId }) }
+  async #follow(signal: AbortSignal): Promise<void> {
     try {
-      const response = await fetch(new URL('/events/subscription?from=0', url), { headers, signal })
-      if (response.status !== 200 || response.body === null) return connection.abort()
-      this.#connections++
-      const decoder = new TextDecoder()
-      const parser = createParser({ onEvent: (message) => this.#take(message, url) })
-      for await (const chunk of response.body) {
-        silence.refresh()
-        parser.feed(decoder.decode(chunk, { stream: true }))
+      for await (const message of this.#client.subscribe({ signal })) {
+        if (message.kind !== 'event') continue
+        const { revision, position, metadata, recordedAt, ...same } = message.event
+        this.#events.push({
+          ...same,
+          revision: Number(revision),
+          position: Number(position),
+          metadata: metadata ?? null,
+          recordedAt: recordedAt.toISOString(),
+        })
       }
-    } finally {
-      clearTimeout(silence)
-      connection.abort()
+    } catch (error) {
+      if (!signal.aborted && !this.#client.status().isClosed) this.#problems.push(`the subscriber: ${(error as Error).message}`)
     }
-  }
-
-  #take({ id, event, data }: EventSourceMessage, url: string): void {
-    if (id !== undefined) this.#lastEventId = id
-    if (event !== 'event') return
-    const observed = JSON.parse(data) as ObservedEvent
-    if (id !== String(observed.position)) this.#problems.push(`the subscriber got position ${observed.position} with id ${id} from ${url}`)
-    this.#events.push(observed)
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClusterClient, ClusterStatus } from './cluster-client.ts'
+import type { ClusterStatus, ClusterView } from './cluster-view.ts'
 import type { DemoCluster } from './demo-cluster.ts'
 import { DemoError } from './demo-error.ts'
 
@@ -19,12 +19,12 @@ const leaderMillisecondsMax = 60_000
 const backMillisecondsMax = 120_000
 
 /** The leader as a quorum sees it now. @throws DemoError when there is none for a while */
-export async function findLeader(client: ClusterClient, signal: AbortSignal): Promise<ClusterStatus['nodes'][number] & { pid: number }> {
+export async function findLeader(view: ClusterView, signal: AbortSignal): Promise<ClusterStatus['nodes'][number] & { pid: number }> {
   const deadline = performance.now() + leaderMillisecondsMax
   for (; ; await sleep(pollMilliseconds)) {
     signal.throwIfAborted()
-    for (const url of client.urls) {
-      const status = await client.status(url)
+    for (const url of view.urls) {
+      const status = await view.status(url)
       const leader = status?.nodes.find(({ id }) => id === status.leader)
       if (leader !== undefined && leader.pid !== null) return { ...leader, pid: leader.pid }
     }
@@ -36,21 +36,21 @@ export async function findLeader(client: ClusterClient, signal: AbortSignal): Pr
  * SIGKILL to the process that leads, after making sure that it is one of this run. The promises watch what follows and settle
  * by themselves; a failure of theirs is for whoever awaits them.
  */
-export async function killLeader(cluster: DemoCluster, client: ClusterClient, signal: AbortSignal): Promise<LeaderKill> {
-  const { id, url, pid } = await findLeader(client, signal)
+export async function killLeader(cluster: DemoCluster, view: ClusterView, signal: AbortSignal): Promise<LeaderKill> {
+  const { id, url, pid } = await findLeader(view, signal)
   if (!cluster.isProcessOf(id, pid))
     throw new DemoError(`the leader ${id} says that it is process ${pid}, which is none of this run: not killed`)
   process.kill(pid, 'SIGKILL')
   const killedAt = performance.now()
-  const survivors = client.urls.filter((other) => other !== url)
-  const newLeader = watchNewLeader(client, survivors, { id, pid }, signal)
-  const back = watchBack(client, survivors, { id, url }, signal)
+  const survivors = view.urls.filter((other) => other !== url)
+  const newLeader = watchNewLeader(view, survivors, { id, pid }, signal)
+  const back = watchBack(view, survivors, { id, url }, signal)
   for (const watched of [newLeader, back]) watched.catch(() => undefined) // looked at later
   return { id, url, pid, killedAt, newLeader, back }
 }
 
 async function watchNewLeader(
-  client: ClusterClient,
+  view: ClusterView,
   survivors: readonly string[],
   old: { readonly id: string; readonly pid: number },
   signal: AbortSignal,
@@ -58,7 +58,7 @@ async function watchNewLeader(
   const deadline = performance.now() + leaderMillisecondsMax
   for (; ; await sleep(pollMilliseconds)) {
     signal.throwIfAborted()
-    for (const status of await Promise.all(survivors.map((url) => client.status(url)))) {
+    for (const status of await Promise.all(survivors.map((url) => view.status(url)))) {
       const leader = status?.nodes.find((node) => node.id === status.leader)
       // The old one may lead again, as a new process.
       const isNew = leader !== undefined && leader.pid !== null && (leader.id !== old.id || leader.pid !== old.pid)
@@ -70,7 +70,7 @@ async function watchNewLeader(
 }
 
 async function watchBack(
-  client: ClusterClient,
+  view: ClusterView,
   survivors: readonly string[],
   { id, url }: { readonly id: string; readonly url: string },
   signal: AbortSignal,
@@ -83,9 +83,9 @@ async function watchBack(
       if (performance.now() > deadline) throw new DemoError(`${id} is not ${what} ${backMillisecondsMax / 1000} s after it was killed`)
     }
   }
-  const readyAt = await until('ready', () => client.isReady(url))
-  const elsewhere = await Promise.all(survivors.map((survivor) => client.position(survivor)))
+  const readyAt = await until('ready', () => view.isReady(url))
+  const elsewhere = await Promise.all(survivors.map((survivor) => view.position(survivor)))
   const target = Math.max(...elsewhere.map((position) => position ?? 0))
-  const caughtUpAt = await until('caught up', async () => ((await client.position(url)) ?? -1) >= target)
+  const caughtUpAt = await until('caught up', async () => ((await view.position(url)) ?? -1) >= target)
   return { readyAt, caughtUpAt }
 }

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from '@synod/client'
 import { appendFlights } from './append-flights.ts'
-import { ClusterClient } from './cluster-client.ts'
+import { ClusterView } from './cluster-view.ts'
 import type { DemoCluster } from './demo-cluster.ts'
 import { DemoError } from './demo-error.ts'
 import { demoReport } from './demo-report.ts'
 import type { DemoScreen } from './demo-screen.ts'
 import { EventFollower } from './event-follower.ts'
-import { flightStreams, loadFlights } from './flights.ts'
+import { flightStreams, loadFlights, type FlightEvent } from './flights.ts'
 import { findLeader, killLeader, type LeaderKill } from './leader-kill.ts'
 import { untilSamePosition, verifyCluster } from './verify-cluster.ts'
 
@@ -19,6 +20,8 @@ export interface DemoRun {
 }
 
 const writers = 16
+/** One append, all its tries. */
+const appendMilliseconds = 60_000
 const followMillisecondsMax = 60_000
 
 /** The demo from start to verdict: what differs, nothing if all is well. @throws DemoError when it cannot go on */
@@ -28,19 +31,23 @@ export async function runDemo({ cluster, flights, screen, signal }: DemoRun): Pr
   await cluster.start()
   signal.throwIfAborted()
   const start = performance.now() - startedAt
-  const client = new ClusterClient(cluster.urls, signal)
-  const follower = new EventFollower(cluster.urls)
+  const view = new ClusterView(cluster.urls, signal)
+  const client = connect<FlightEvent>({ nodes: cluster.urls, appendTimeout: appendMilliseconds })
+  let following: EventFollower | undefined
   try {
+    const leader = await findLeader(view, signal)
     // At the node that will be killed, most likely: the subscriber has to go on elsewhere.
-    const leader = await findLeader(client, signal)
-    follower.follow(cluster.urls.indexOf(leader.url))
-    screen.say(`${leader.id} leads; ${writers} clients append ${flights} flights to ${input.size} streams, a subscriber follows`)
+    const follower = new EventFollower(leader.url)
+    following = follower
+    follower.follow(signal)
+    screen.say(`${leader.id} leads; ${writers} writers append ${flights} flights to ${input.size} streams, a subscriber follows`)
     const appendedFrom = performance.now()
-    const kill = new KillOnTheWay(async () => tellKill(await killLeader(cluster, client, signal), screen))
+    const kill = new KillOnTheWay(async () => tellKill(await killLeader(cluster, view, signal), screen))
     const acknowledged = await appendFlights({
       client,
       input,
       writers,
+      signal,
       onProgress: (events, at) => {
         screen.progress(events, follower.events.length, flights)
         kill.onAcknowledged(at, events >= flights / 3)
@@ -49,7 +56,7 @@ export async function runDemo({ cluster, flights, screen, signal }: DemoRun): Pr
     const append = performance.now() - appendedFrom
     const killed = await kill.done
     const [newLeader, back] = await Promise.all([killed.newLeader, killed.back])
-    await untilSamePosition(client, flights, signal)
+    await untilSamePosition(view, flights, signal)
     const samePosition = performance.now() - appendedFrom - append
     await untilFollowed(follower, flights, signal)
     screen.progress(flights, follower.events.length, flights)
@@ -57,7 +64,7 @@ export async function runDemo({ cluster, flights, screen, signal }: DemoRun): Pr
     await follower.stop()
     screen.say(`all nodes are at position ${flights}; comparing each with the input`)
     const verifiedFrom = performance.now()
-    const differences = await verifyCluster({ client, input, acknowledged, subscriber: follower })
+    const differences = await verifyCluster({ view, input, acknowledged, subscriber: follower })
     const milliseconds = {
       start,
       append,
@@ -68,14 +75,12 @@ export async function runDemo({ cluster, flights, screen, signal }: DemoRun): Pr
       samePosition,
       verify: performance.now() - verifiedFrom,
     }
-    const { attemptsRepeated } = client
-    const counts = { events: flights, streams: input.size, appends: acknowledged.length, attemptsRepeated }
-    screen.print(
-      demoReport({ ...counts, subscriberConnections: follower.connections, killed: killed.id, newLeader: newLeader.id, milliseconds }),
-    )
+    const { retries } = client.status().counters
+    const counts = { events: flights, streams: input.size, appends: acknowledged.length, retries }
+    screen.print(demoReport({ ...counts, subscriptions: follower.subscriptions, killed: killed.id, newLeader: newLeader.id, milliseconds }))
     return differences
   } finally {
-    await follower.stop()
+    await Promise.all([following?.stop(), client.close()])
   }
 }
 

@@ -39,6 +39,24 @@ describe('the command line and a cluster', { timeout: 60_000 }, () => {
     expect(text.out).toMatch(/^\S+ \S+Z +2 {2}orders@1 +Paid +\{"by":"card"\}\n$/)
   })
 
+  test('what is read is the text that is stored, an event a line', async () => {
+    const data = '{"b": 12345678901234567890.10,\r\n"1": "\\ud800", "b": 1e400}'
+    const body = `[{"type": "T", "data": ${data}, "metadata": [9007199254740993]}]`
+    expect((await fetch(`${cluster.urls[0]}/streams/exact`, { method: 'POST', body })).status).toBe(201)
+    const stored = '"data":{"b": 12345678901234567890.10, "1": "\\ud800", "b": 1e400},"metadata":[9007199254740993],"tags":[]'
+    const read = await synod(['read', 'exact', '--json'])
+    expect(read.out).toContain(stored)
+    expect(jsonLines(read.out)).toHaveLength(1)
+    const subscribed = await synod(['subscribe', 'exact', '--json', '--until-caught-up'])
+    expect(subscribed.out).toContain(stored)
+    expect(jsonLines(subscribed.out)).toMatchObject([{ kind: 'event', event: { stream: 'exact', revision: 0 } }, { kind: 'caughtUp' }])
+    expect((await synod(['read', 'exact'])).out).toContain('12345678901234567890.10')
+    // And through a pipe into another stream.
+    const copy = read.out.replace('"exact"', '"copy"').replace(/"id":"[^"]*",/, '')
+    expect(await synod(['append'], copy)).toMatchObject({ code: 0 })
+    expect((await synod(['read', 'copy', '--json'])).out).toContain('[9007199254740993]')
+  })
+
   test('what could move the cursor of a terminal is printed as an escape', async () => {
     await synod(['append', 'evil\u001b[2J', 'T', '"\\u001b[31m\u202e"'])
     const { out } = await synod(['read', 'evil\u001b[2J'])

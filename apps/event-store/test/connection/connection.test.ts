@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { connectionPath, frameBytesMax, subprotocol } from '@synod/client-protocol'
 import { hostileBytes } from '@synod/codec/fuzz'
 import type { Appended, SubscriptionMessage } from '@synod/events'
-import { ScriptedStore, serve, type Served } from '../http/served.ts'
+import { ScriptedStore, serve, storedWith, type Served } from '../http/served.ts'
 import { encode, FrameClient } from './frame-client.ts'
 import { append, read, record, subscribe, untilAborted } from './records.ts'
 
@@ -152,7 +152,7 @@ test('400 hostile frames: each is a frame, or ends its own connection with 1007;
       }
     }),
   )
-  expect([...codes.keys()].toSorted()).toEqual([0, 1007])
+  expect([...codes.keys()].toSorted((a, b) => a - b)).toEqual([0, 1007])
   expect(codes.get(1007)).toBeGreaterThan(200)
   client.send(append(1))
   await client.next('appended')
@@ -270,8 +270,12 @@ test('a node that stops says so first, ends subscriptions, answers what is open,
 })
 
 test('a node that stops waits for nobody: a client that does not even close is cut off', async () => {
-  const own = await serve()
+  const own = await serve({ answerMillisecondsMax: 300 })
+  const large = storedWith(Buffer.from(JSON.stringify('x'.repeat(1_000_000))))
+  own.store.onRead = async () => Array.from({ length: 8 }, () => large)
   await using deaf = await FrameClient.connect(own.port, { reads: false })
+  deaf.send(...Array.from({ length: 20 }, (_, at) => read(at + 1)))
+  await vi.waitFor(() => expect(own.connections().sendBytes).toBeGreaterThan(2_000_000))
   const startedAt = performance.now()
   await own.close()
   expect(performance.now() - startedAt).toBeLessThan(3_000)

@@ -19,6 +19,6 @@ test('a thousand subscribers over fifty sockets, of which ten never read: memory
   expect(after.sendBytesMax).toBeGreaterThan(5_000_000)
   expect(after.sendBytesMax).toBeLessThan(15_000_000)
   expect(after.rssMax - before.rssMax).toBeLessThan(250_000_000)
-  // Wide of what is measured by hand (docs/client-protocol.md): other tests use the same cores.
+  // Wide of what stalled-subscribers.ts measures by hand: other tests use the same cores.
   expect(after.p99).toBeLessThan(before.p99 * 4 + 200)
 })

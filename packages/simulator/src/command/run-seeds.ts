@@ -10,10 +10,6 @@ export interface RunSeedsOptions {
   /** Of each mode. */
   readonly count: number
   readonly threads: number
-  /** Faults of the product to plant, by name. Default: none. */
-  readonly faultsPlanted?: readonly string[]
-  /** Begin no more seeds after the first that fails. */
-  readonly untilFailed?: boolean
 }
 
 const twiceEvery = 100
@@ -21,20 +17,20 @@ const twiceEvery = 100
 export async function runSeeds(
   options: RunSeedsOptions,
 ): Promise<{ readonly figures: Figures; readonly failed: readonly SeedReport[]; readonly text: string }> {
-  const { threads, untilFailed = false, faultsPlanted = [] } = options
+  const { threads } = options
   const figures: Figures = {}
   const failed: SeedReport[] = []
   const onReport = (report: SeedReport): void => {
     add(figures, report)
     if (report.violations.length > 0) failed.push(report)
   }
-  await runPool(tasks(options), { threads, faultsPlanted, onReport, isOver: () => untilFailed && failed.length > 0 })
+  await runPool(tasks(options), { threads, onReport })
   return { figures, failed, text: figuresText(figures) }
 }
 
-function* tasks({ modes, first, count, faultsPlanted = [] }: RunSeedsOptions): Generator<SeedTask, undefined> {
+function* tasks({ modes, first, count }: RunSeedsOptions): Generator<SeedTask, undefined> {
   for (let seed = first; seed < first + count; seed++) {
-    for (const mode of modes) yield { mode, seed, isTwice: faultsPlanted.length === 0 && seed % twiceEvery === 0 }
+    for (const mode of modes) yield { mode, seed, isTwice: seed % twiceEvery === 0 }
   }
   return undefined
 }

@@ -68,7 +68,7 @@ export function isSound({ tried, unpatched }: MutantsResult): boolean {
   return tried.every(({ trial }) => trial?.isKilled === true) && unpatched.every(({ trial }) => trial?.isKilled === false)
 }
 
-export function killerText(killer: Killer): string {
+function killerText(killer: Killer): string {
   if (killer.by === 'seeds') return `simulator, ${killer.mode}`
   if (killer.by === 'test') return `${killer.folder.replace('packages/', '')}/test/${killer.file}: ${killer.test}`
   const { protocol, ballots, values, crashes, isApart } = killer.bounds

@@ -1,5 +1,6 @@
 /** A process that runs tests of one file with vitest, where every module has the faults that it was told to plant. */
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { createVitest, type TestCase } from 'vitest/node'
 import { faultNamed } from './all-faults.ts'
 import { patchedText } from './patched-text.ts'
@@ -19,6 +20,8 @@ export interface TestReport {
   /** Full titles, group first. */
   readonly passed: readonly string[]
   readonly failed: readonly { readonly title: string; readonly message: string }[]
+  /** What went wrong while they ran and that none of them caught. */
+  readonly outside: readonly string[]
   /** Why the tests say nothing: the file cannot be loaded, or does not load what is patched. */
   readonly faults: readonly string[]
 }
@@ -45,7 +48,7 @@ async function run({ folder, file, titles, faultsPlanted }: TestTask): Promise<T
     name: 'synod:planted-faults',
     enforce: 'pre' as const,
     transform(code: string, id: string) {
-      const path = pathInRepository(`file://${id}`)
+      const path = pathInRepository(pathToFileURL(id.split('?')[0] ?? id).href)
       if (path === undefined || !patches.some((patch) => patch.file === path)) return undefined
       left.delete(path)
       return { code: patchedText(path, code, patches), map: null } // positions in messages are off by the patch
@@ -77,11 +80,10 @@ async function run({ folder, file, titles, faultsPlanted }: TestTask): Promise<T
   const failed = tests
     .filter((test) => test.result().state === 'failed')
     .map((test) => ({ title: test.fullName, message: messageOf(test) }))
-  for (const error of unhandledErrors) failed.push({ title: 'outside of a test', message: firstLine(messageIn(error)) })
   if (faults.length === 0 && left.size > 0) faults.push(`it does not load ${[...left].join(', ')}`)
   const passed = tests.filter((test) => test.result().state === 'passed').map((test) => test.fullName)
   await vitest.close()
-  return { passed, failed, faults }
+  return { passed, failed, outside: unhandledErrors.map((error) => firstLine(messageIn(error))), faults }
 }
 
 function messageOf(test: TestCase): string {

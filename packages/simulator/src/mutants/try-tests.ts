@@ -6,20 +6,20 @@ const testsMsMax = 180_000
 
 /** Runs the tests of one file whose full titles begin with one of these, or have it after a group's title, in a process that has the faults planted. */
 export async function tryTests(folder: string, file: string, titles: readonly string[], faultsPlanted: readonly string[]): Promise<Trial> {
-  const { passed, failed, faults } = await reported({ folder, file, titles, faultsPlanted })
+  const { passed, failed, outside, faults } = await reported({ folder, file, titles, faultsPlanted })
   if (faults.length > 0) throw new TrialError(`${folder}/test/${file} cannot be run: ${faults.join('; ')}`)
   for (const title of titles)
     if (![...passed, ...failed.map((test) => test.title)].some((name) => isTitled(name, title)))
       throw new TrialError(
         `${folder}/test/${file} has no test ${JSON.stringify(title)}: correct the killer in packages/simulator/src/mutants/faults`,
       )
-  const [first] = failed
-  if (first !== undefined) requireSoundPatch(first.message)
-  const count = passed.length + failed.length
-  return { isKilled: first !== undefined, count, unit: 'tests', what: first === undefined ? '' : `${first.title}: ${first.message}` }
+  const what =
+    [...failed.map(({ title, message }) => `${title}: ${message}`), ...outside.map((message) => `outside of a test: ${message}`)][0] ?? ''
+  requireSoundPatch(what)
+  return { isKilled: what !== '', count: passed.length + failed.length, unit: 'tests', what }
 }
 
-export function isTitled(name: string, title: string): boolean {
+function isTitled(name: string, title: string): boolean {
   return name.startsWith(title) || name.includes(` > ${title}`)
 }
 

@@ -37,8 +37,8 @@ export const faultsOfTheLog: readonly PlantedFault[] = [
       },
     ],
     killers: [
-      { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'seeds', mode: 'basic', seedsMax: 600 },
+      { by: 'seeds', mode: 'multi', seedsMax: 600 },
     ],
   },
   {

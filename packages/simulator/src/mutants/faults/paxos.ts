@@ -122,7 +122,7 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 300 },
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'seeds', mode: 'multi', seedsMax: 600 },
     ],
   },
   {
@@ -275,14 +275,14 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     name: 'leader-reads-without-a-round',
     breaks: 'who leads knows it only from a quorum that answers',
     patches: [{ file: leader, find: 'reads.confirmed((nodes) => options.quorums.phase2(nodes))', replace: 'reads.confirmed(() => true)' }],
-    killers: [{ by: 'seeds', mode: 'multi', seedsMax: 300 }],
+    killers: [{ by: 'seeds', mode: 'multi', seedsMax: 600 }],
   },
   {
     name: 'read-before-the-reported-slots',
     breaks: 'a new leader reads only when what phase 1 reported is chosen under its ballot (bug 14)',
     patches: [{ file: leader, find: 'window.decidedThrough >= leading.readFloor ?', replace: 'window.decidedThrough >= 0 ?' }],
     killers: [
-      { by: 'seeds', mode: 'multi', seedsMax: 300 },
+      { by: 'seeds', mode: 'multi', seedsMax: 600 },
       { by: 'test', folder, file: 'known-bugs.test.ts', test: 'bug 14' },
     ],
   },

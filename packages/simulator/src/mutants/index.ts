@@ -1,0 +1,7 @@
+export { faults } from './all-faults.ts'
+export { canaries } from './faults/canaries.ts'
+export { faultsNotYet } from './faults/not-yet.ts'
+export { resultText } from './mutants-text.ts'
+export { PatchError, patchedText } from './patched-text.ts'
+export type { FaultNotYet, Killer, Patch, PlantedFault } from './planted-fault.ts'
+export { isSound, runMutants, type MutantsResult, type RunMutantsOptions, type Tried } from './run-mutants.ts'
