@@ -20,7 +20,7 @@ export function eventJson({ stream, revision, position, id, type, data, metadata
 
 /** In valid JSON a line end stands between tokens only; inside a text it is an escape. */
 function oneLine(json: string): string {
-  return json.replace(/[\r\n]+/g, ' ')
+  return json.replace(/[\r\n]/g, ' ')
 }
 
 const columnCharactersMax = 40

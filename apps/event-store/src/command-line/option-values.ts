@@ -34,7 +34,7 @@ export const expectedWords = ['any', 'noStream', 'streamExists'] as const
 export function expected(value: string): Expected {
   const word = expectedWords.find((candidate) => candidate === value)
   if (word !== undefined) return word
-  if (!/^\d/.test(value)) throw new InvalidArgumentError(`allowed are ${expectedWords.join(', ')}, and the stream's last revision.`)
+  if (!/^\d+$/.test(value)) throw new InvalidArgumentError(`allowed are ${expectedWords.join(', ')}, and the stream's last revision.`)
   return place(value)
 }
 

@@ -1,7 +1,7 @@
 import type { Client, SubscriptionMessage } from '@synod/client'
 import { CheckpointFile } from './checkpoint-file.ts'
+import { CheckpointKeeper } from './checkpoint-keeper.ts'
 import { EventColumns, eventJson, type TextEventType } from './event-lines.ts'
-import type { Output } from './output.ts'
 import { runCommand, type ClusterOptions } from './run-command.ts'
 
 export interface SubscribeCommandOptions extends ClusterOptions {
@@ -10,8 +10,6 @@ export interface SubscribeCommandOptions extends ClusterOptions {
   readonly untilCaughtUp?: boolean
   readonly checkpointFile?: string
 }
-
-const saveMilliseconds = 1000
 
 /** The command `subscribe`: what is there, then what comes, until it is told to end. */
 export function subscribe(stream: string | undefined, options: SubscribeCommandOptions): Promise<number> {
@@ -39,45 +37,6 @@ export function subscribe(stream: string | undefined, options: SubscribeCommandO
       await keeper?.end()
     }
   })
-}
-
-/** Saves within a second of what was reached, and at the end. What fails is told at the next event, or at the end. */
-class CheckpointKeeper {
-  readonly #file: CheckpointFile
-  readonly #output: Output
-  #position: bigint | undefined
-  #timer: NodeJS.Timeout | undefined
-  #saving: Promise<void> = Promise.resolve()
-  #failure: { readonly error: unknown } | undefined
-
-  constructor(file: CheckpointFile, output: Output) {
-    this.#file = file
-    this.#output = output
-  }
-
-  reached(position: bigint): void {
-    if (this.#failure !== undefined) throw this.#failure.error
-    this.#position = position
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.#saving = this.#save().catch((error: unknown) => void (this.#failure = { error }))
-    }, saveMilliseconds)
-  }
-
-  async end(): Promise<void> {
-    clearTimeout(this.#timer)
-    await this.#saving
-    if (this.#failure !== undefined) throw this.#failure.error
-    await this.#save()
-  }
-
-  async #save(): Promise<void> {
-    const position = this.#position
-    if (position === undefined) return
-    await this.#output.flush()
-    // What was written to a reader that has gone was read by nobody, perhaps.
-    if (!this.#output.isClosed) await this.#file.save(position)
-  }
 }
 
 /** The file wins once it is there: that is what it is for. */

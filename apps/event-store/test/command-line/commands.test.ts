@@ -43,9 +43,10 @@ describe('the command line and a cluster', { timeout: 60_000 }, () => {
     const data = '{"b": 12345678901234567890.10,\r\n"1": "\\ud800", "b": 1e400}'
     const body = `[{"type": "T", "data": ${data}, "metadata": [9007199254740993]}]`
     expect((await fetch(`${cluster.urls[0]}/streams/exact`, { method: 'POST', body })).status).toBe(201)
-    const stored = '"data":{"b": 12345678901234567890.10, "1": "\\ud800", "b": 1e400},"metadata":[9007199254740993],"tags":[]'
+    const stored = '"data":{"b": 12345678901234567890.10,  "1": "\\ud800", "b": 1e400},"metadata":[9007199254740993],"tags":[]'
     const read = await synod(['read', 'exact', '--json'])
     expect(read.out).toContain(stored)
+    expect(await (await fetch(`${cluster.urls[0]}/streams/exact`)).text()).toBe(`{"events":[${read.out.trimEnd()}]}`)
     expect(jsonLines(read.out)).toHaveLength(1)
     const subscribed = await synod(['subscribe', 'exact', '--json', '--until-caught-up'])
     expect(subscribed.out).toContain(stored)

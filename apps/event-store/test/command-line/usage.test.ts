@@ -18,6 +18,7 @@ describe('wrong usage', () => {
     [['append', 's'], /an event needs a type/],
     [['append', 's', 'T', '{x}'], /data is not JSON.*double quotes/],
     [['append', 's', 'T', '1', '--expected', 'none'], /any, noStream, streamExists/],
+    [['append', 's', 'T', '1', '--expected', '7n'], /any, noStream, streamExists/],
     [['append', 's', 'T', '1', '--id', 'seven'], /id must be a UUID/],
     [['append', 's', 'T', '--skip', '3'], /--skip is for JSON lines/],
     [['append', '--expected', 'any', '--tag', 'a'], /--tag, --expected are of one event/],
