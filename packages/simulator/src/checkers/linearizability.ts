@@ -4,7 +4,8 @@
  *
  * An interval takes the lowest coordinate it can when it is called: whatever is lower forbids less afterwards, so nothing is
  * accused that some choice could save. An append of unknown fate that is in the log must not stand below what had returned
- * before it was called, and says nothing about when it took effect. Local reads are not linearizable and take no part.
+ * before it was called, and says nothing about when it took effect. A local read may be old, but it has to be a moment of the log,
+ * and shows nothing that was called after it returned.
  */
 import { coordinateOfAppend, intervalOf, whileRevisionIs, type Interval } from './coordinates.ts'
 import type { AppendOperation, HistoryOperation } from './history.ts'
@@ -14,9 +15,11 @@ import type { Witness } from './witness.ts'
 /** Told of each kind at most; the first ones say most. */
 const violationsMax = 20
 
+/** 0: takes no part · 1: raises the bound at its return · 2: of unknown fate, stands behind the bound at its call and raises nothing · 3: a local read. */
+type Part = 0 | 1 | 2 | 3
+
 interface Placed extends Interval {
-  /** Of unknown fate: it must stand behind what returned before its call, and raises nothing. */
-  readonly isSilent: boolean
+  readonly part: Part
 }
 
 export function checkLinearizability(history: readonly HistoryOperation[], witness: Witness): Violation[] {
@@ -30,7 +33,7 @@ class Sweep {
   readonly #violations: Violation[] = []
   readonly #lows: Float64Array
   readonly #highs: Float64Array
-  /** 0: takes no part · 1: raises the bound at its return · 2: silent. */
+  /** `Part` of each. */
   readonly #parts: Uint8Array
   /** By p: when the last one of the appends 0 to p was called. */
   readonly #calledBy: Float64Array
@@ -51,10 +54,11 @@ class Sweep {
     for (const moment of this.#moments()) {
       const at = moment >> 1
       if ((moment & 1) === 0) this.#onCall(at, bound, boundBy)
-      else if (this.#parts[at] === 1) {
-        this.#onReturn(at)
+      else {
+        const part = this.#parts[at]
+        if (part === 1 || part === 3) this.#onReturn(at)
         const low = this.#lows[at] ?? 0
-        if (low > bound) [bound, boundBy] = [low, at]
+        if (part === 1 && low > bound) [bound, boundBy] = [low, at]
       }
       if (this.#violations.length >= violationsMax) break
     }
@@ -67,7 +71,7 @@ class Sweep {
       if (placed === undefined) return
       this.#lows[at] = placed.low
       this.#highs[at] = placed.high
-      this.#parts[at] = placed.isSilent ? 2 : 1
+      this.#parts[at] = placed.part
     })
     let latest = -Infinity
     this.#calledBy.forEach((called, place) => {
@@ -78,20 +82,19 @@ class Sweep {
 
   #placed(operation: HistoryOperation): Placed | undefined {
     if (operation.kind !== 'append') {
-      if (operation.consistency === 'local') return undefined
-      return { ...intervalOf(operation, this.#witness), isSilent: false }
+      return { ...intervalOf(operation, this.#witness), part: operation.consistency === 'local' ? 3 : 1 }
     }
     const place = this.#witness.placeOf(operation.identity)
     if (place >= 0) this.#calledBy[place] = operation.call
     const { outcome } = operation
     if (outcome.kind === 'rejected') {
       // The refused try is a read. Another try may have taken effect, which is checked like one of unknown fate.
-      if (place >= 0) return { low: coordinateOfAppend(place), high: coordinateOfAppend(place) + 1, isSilent: true }
-      return { ...whileRevisionIs(operation.stream, outcome.actual, this.#witness), isSilent: false }
+      if (place >= 0) return { low: coordinateOfAppend(place), high: coordinateOfAppend(place) + 1, part: 2 }
+      return { ...whileRevisionIs(operation.stream, outcome.actual, this.#witness), part: 1 }
     }
     // Lost: another check tells.
     if (place < 0) return undefined
-    return { low: coordinateOfAppend(place), high: coordinateOfAppend(place) + 1, isSilent: outcome.kind === 'unknown' }
+    return { low: coordinateOfAppend(place), high: coordinateOfAppend(place) + 1, part: outcome.kind === 'unknown' ? 2 : 1 }
   }
 
   /** Calls and returns in the order of time, calls first at the same time: twice the operation, plus one for a return. */
@@ -110,9 +113,14 @@ class Sweep {
   }
 
   #onCall(at: number, bound: number, boundBy: number): void {
-    if (this.#parts[at] === 0) return
+    const part = this.#parts[at]
+    if (part === 0) return
     const operation = this.#history[at]
     const [low = 0, high = 0] = [this.#lows[at], this.#highs[at]]
+    if (part === 3) {
+      if (low >= high) this.#accuse(at, 'is no moment of the log')
+      return
+    }
     const isAppend = operation?.kind === 'append' && high === low + 1 && (low & 1) === 1
     const fits = isAppend ? low > bound : Math.max(low, bound) < high
     if (!fits) this.#accuse(at, `stands at ${text({ low, high })}, and ${bound} had been seen before by ${this.#named(boundBy)}`)

@@ -45,18 +45,21 @@ export function checkSubscription(subscription: SubscriptionHistory, witness: Wi
       if (expected === undefined) return accuse(`event at position ${event.position}, after the end of the log`)
       const same =
         expected.position === event.position &&
+        expected.stream === event.stream &&
         expected.identity === event.identity &&
         expected.ordinal === event.ordinal &&
         expected.revision === event.revision
       if (!same)
         return accuse(
-          `position ${event.position} (${event.identity}) was delivered where position ${expected.position} (${expected.identity}) comes`,
+          `position ${event.position} (${event.identity} in ${event.stream}) was delivered where position ${expected.position} (${expected.identity} in ${expected.stream}) comes`,
         )
       next++
       continue
     }
     if (message.position < told) return accuse(`${message.kind} at ${message.position} after ${told} was told`)
     told = message.position
+    // Whoever resumes behind it would never get what comes there.
+    if (told > witness.events.length) return accuse(`${message.kind} at ${told}, and the log ends at ${witness.events.length}`)
     const skipped = wanted[next]
     if (message.kind !== 'fellBehind' && skipped !== undefined && skipped.position <= message.position)
       return accuse(`${message.kind} at ${message.position}, and position ${skipped.position} was not delivered`)

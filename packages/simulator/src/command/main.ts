@@ -1,6 +1,6 @@
 /** `pnpm simulate`. */
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { faultNamed } from '../mutants/all-faults.ts'
 import { plant } from '../mutants/plant.ts'
 import type { SimulateOptions } from './simulate.ts'
@@ -8,11 +8,11 @@ import type { SimulateOptions } from './simulate.ts'
 const command = new Command('simulate')
   .description('Runs the production code in virtual time under seeded faults and checks what clients saw. docs/simulation.md tells more.')
   .option('--protocol <name>', 'basic or multi (default: both)', protocolName)
-  .option('--seeds <count>', 'how many, shared among the protocols (default: 200)', positive)
-  .option('--seed <number>', 'this one alone, with its trace', positive)
+  .option('--seeds <count>', 'how many, shared among the protocols (default: 200)', whole)
+  .addOption(new Option('--seed <number>', 'this one alone, with its trace').argParser(whole).conflicts(['seeds', 'minutes', 'from']))
   .option('--minutes <minutes>', 'stop after so many minutes; without --seeds there is no other end', positive)
-  .option('--from <number>', 'the first seed (default: where the last run that was interrupted ended, else 1)', positive)
-  .option('--threads <count>', 'default: one a core', positive)
+  .option('--from <number>', 'the first seed (default: where the last run that was interrupted ended, else 1)', whole)
+  .option('--threads <count>', 'default: one a core', whole)
   .option('--fault <name...>', 'plant faults in the product, to see them found; docs/planted-faults.md names them', faultNames)
   .option('--folder <path>', 'where traces and the state go', '.synod-simulate')
 
@@ -32,6 +32,12 @@ process.exitCode = await simulate({
   ...(given.minutes === undefined ? {} : { minutes: given.minutes }),
   ...(given.from === undefined ? {} : { from: given.from }),
 })
+
+function whole(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is wanted')
+  return value
+}
 
 function positive(text: string): number {
   const value = Number(text)

@@ -86,12 +86,14 @@ async function runMany(options: SimulateOptions): Promise<number> {
   return failed.length > 0 ? 1 : 0
 }
 
-/** Runs a failed seed again, for its trace. */
+/** Runs a failed seed again, for its trace. It may have failed in a run that was interrupted, before somebody mended the product. */
 async function replay({ mode, seed, violations }: SeedFailure, { folder, faultsPlanted }: SimulateOptions): Promise<void> {
-  const { trace } = await runSeed({ mode, seed, isTraced: true })
+  const { trace, violations: now } = await runSeed({ mode, seed, isTraced: true })
+  const isDeterminism = violations.every(({ kind }) => kind === 'determinism')
+  const again = now.length > 0 || isDeterminism ? '' : '; it does not fail any more'
   const file = writeTrace(folder, mode, seed, traceText(trace), violations)
   const fault = faultsPlanted.length === 0 ? '' : ` --fault ${faultsPlanted.join(' ')}`
-  console.log(`pnpm simulate --protocol ${mode} --seed ${seed}${fault}   # ${violations.map(({ kind }) => kind).join(', ')}; ${file}`)
+  console.log(`pnpm simulate --protocol ${mode} --seed ${seed}${fault}   # ${violations.map(({ kind }) => kind).join(', ')}; ${file}${again}`)
 }
 
 function writeTrace(folder: string, mode: Mode, seed: number, text: string, violations: readonly Violation[]): string {
