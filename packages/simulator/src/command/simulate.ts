@@ -93,7 +93,9 @@ async function replay({ mode, seed, violations }: SeedFailure, { folder, faultsP
   const again = now.length > 0 || isDeterminism ? '' : '; it does not fail any more'
   const file = writeTrace(folder, mode, seed, traceText(trace), violations)
   const fault = faultsPlanted.length === 0 ? '' : ` --fault ${faultsPlanted.join(' ')}`
-  console.log(`pnpm simulate --protocol ${mode} --seed ${seed}${fault}   # ${violations.map(({ kind }) => kind).join(', ')}; ${file}${again}`)
+  console.log(
+    `pnpm simulate --protocol ${mode} --seed ${seed}${fault}   # ${violations.map(({ kind }) => kind).join(', ')}; ${file}${again}`,
+  )
 }
 
 function writeTrace(folder: string, mode: Mode, seed: number, text: string, violations: readonly Violation[]): string {
