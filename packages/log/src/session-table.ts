@@ -7,9 +7,9 @@ import type { ByteReader, ByteWriter, Bytes } from '@synod/codec'
 import type { Slot } from './slot.ts'
 
 interface Session<O> {
-  /** Sequences below were answered, and their answers are forgotten. */
+  /** Sequences below were answered, or never will be; nothing is known of them. */
   floor: number
-  /** By sequence, in the order of execution. */
+  /** By sequence, none below the floor, in the order of execution. */
   readonly answers: Map<number, Answer<O>>
 }
 
@@ -129,12 +129,8 @@ export class SessionTable<O> {
   }
 
   #dropOldest(session: Session<O>): void {
-    for (const oldest of session.answers.keys()) {
-      if (session.answers.size <= this.#limits.sessionAnswersMax) break
-      session.answers.delete(oldest)
-      session.floor = Math.max(session.floor, oldest + 1)
-      this.#answers--
-    }
+    const [oldest] = session.answers.keys()
+    if (oldest !== undefined) this.#raiseFloor(session, oldest + 1)
   }
 
   /** The one just used stays, whatever it holds: it has a bound of its own. */

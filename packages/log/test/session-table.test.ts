@@ -44,6 +44,24 @@ describe('sessions', () => {
   })
 })
 
+describe('the floor of a session', () => {
+  // basic 18323 of the simulator: what stood below the floor behind a later sequence was forgotten at times and at times not.
+  it('is the floor of everything: below it nothing is known any more, in whatever order it was executed', async () => {
+    const sequencer = new Sequencer()
+    sequencer.decide(slotOf({ session: 0, sequence: 1, floor: 1 }, 'open'))
+    for (const sequence of [3, 1, 4]) sequencer.decide(slotOf({ session: 1, sequence, floor: 1 }, `${sequence}`))
+    const { log, machine, failures } = await openNode(sequencer, emptyDisks(), { limits: { sessionAnswersMax: 2 } })
+    await log.read()
+    // The answer to 3 had to go, and with it all below.
+    for (const sequence of [1, 2, 3])
+      expect(await log.propose(commandOf({ session: 1, sequence, floor: 1 }, 'again'))).toMatchObject({ why: 'sessionExpired' })
+    expect(await log.propose(commandOf({ session: 1, sequence: 4, floor: 1 }, 'again'))).toMatchObject({ fate: 'answered', output: 3 })
+    expect(machine.list).toHaveLength(3)
+    expect(failures).toEqual([])
+    await log.close()
+  })
+})
+
 describe('a session table that takes many steps to save', () => {
   it('is saved while nothing is applied, and answers what it answered', { timeout: 60_000 }, async () => {
     const limits = { saveSlotsMax: 3 }

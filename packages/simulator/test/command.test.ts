@@ -14,20 +14,23 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 interface Ended {
   readonly text: string
+  readonly errors: string
   readonly code: number | null
 }
 
 /** `onText` sees all that was said so far, and may send a signal. */
 function simulate(args: readonly string[], onText: (text: string, interrupt: () => void) => void = () => {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args, '--folder', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [command, ...args, '--folder', folder], { stdio: ['ignore', 'pipe', 'pipe'] })
     let text = ''
+    let errors = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
       onText(text, () => child.kill('SIGINT'))
     })
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk))
     child.once('error', reject)
-    child.once('close', (code) => resolve({ text, code }))
+    child.once('close', (code) => resolve({ text, errors, code }))
   })
 }
 
@@ -69,6 +72,18 @@ describe('pnpm simulate', () => {
     expect(second.text).toContain(`--seed ${failed[0]?.seed} `)
     expect(state().figures.basic.seeds).toBeGreaterThan(figures.basic.seeds)
   }, 120_000)
+
+  test.each([
+    [['--seed', '1.5'], /'1\.5' is invalid\. a whole number from 1 is wanted/],
+    [['--threads', '0.5'], /'0\.5' is invalid\. a whole number from 1 is wanted/],
+    [['--seeds', '0'], /'0' is invalid\. a whole number from 1 is wanted/],
+    [['--seed', '3', '--seeds', '9'], /option '--seed <number>' cannot be used with option '--seeds <count>'/],
+  ])('%j is refused, rather than taken for something else', async (args, why) => {
+    const refused = await simulate(args)
+    expect(refused.code).toBe(1)
+    expect(refused.errors).toMatch(why)
+    expect(refused.text).toBe('')
+  })
 
   test('every event of a trace is in the document, and every one of the document happens', async () => {
     const [, table = ''] = /\n\| event \| of \| detail \|\n.*\n((?:\|.*\n)+)/.exec(document) ?? []

@@ -71,21 +71,11 @@ export class LogModel {
     if (session === undefined) return false
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
-    if (floor > session.floor) {
-      session.floor = floor
-      // Answers are forgotten from the front, in the order of execution: how many are left decides when the floor is raised.
-      for (const known of session.executed) {
-        if (known >= floor) break
-        session.executed.delete(known)
-      }
-    }
+    raiseFloor(session, floor)
     if (sequence < session.floor || session.executed.has(sequence)) return false
     session.executed.add(sequence)
     const [oldest = 0] = session.executed
-    if (session.executed.size > this.#limits.sessionAnswersMax) {
-      session.executed.delete(oldest)
-      session.floor = Math.max(session.floor, oldest + 1)
-    }
+    if (session.executed.size > this.#limits.sessionAnswersMax) raiseFloor(session, oldest + 1)
     return true
   }
 
@@ -130,6 +120,12 @@ export class LogModel {
     const event = this.#ids.get(id)
     return event !== undefined && event.position > this.#head - this.#limits.idWindow ? event : undefined
   }
+}
+
+/** Below it nothing is known any more. */
+function raiseFloor(session: Session, floor: number): void {
+  session.floor = Math.max(session.floor, floor)
+  for (const known of session.executed) if (known < session.floor) session.executed.delete(known)
 }
 
 export function verdictText(verdict: Verdict): ModelAnswer {

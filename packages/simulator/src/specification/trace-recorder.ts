@@ -39,8 +39,7 @@ export class TraceRecorder {
   #open(definition: ProtocolDefinition<PaxosMessage>, options: ProtocolOptions): Protocol<PaxosMessage> {
     const { self, members, recovered } = options
     const writes = this.#outstanding.get(self) ?? []
-    const survived = writes.findLastIndex(({ operations }) => isKept(operations, recovered))
-    for (const { events } of writes.slice(0, survived + 1)) this.trace.push(...events)
+    for (const { events } of writes.slice(0, survivors(writes, recovered))) this.trace.push(...events)
     this.#outstanding.set(self, [])
     const life = (this.#lives.get(self) ?? 0) + 1
     this.#lives.set(self, life)
@@ -89,19 +88,34 @@ export class TraceRecorder {
   }
 }
 
-/** The disk has this write, or one that came after it. */
-function isKept(operations: readonly StoreOperation[], recovered: RecoveredEpoch): boolean {
+/**
+ * How many of these writes the disk has: it keeps the first so many. The last word of them on each slot, and on each promise, is
+ * then what it holds. How far it knows decisions is no evidence: that may have been written before.
+ */
+function survivors(writes: readonly OutstandingWrite[], recovered: RecoveredEpoch): number {
+  for (let count = writes.length; count > 0; count--) {
+    const last = new Map<Index | string, StoreOperation>()
+    for (const { operations } of writes.slice(0, count)) {
+      for (const operation of operations) {
+        if (operation.op === 'slot') last.set(operation.index, operation)
+        else if (operation.op === 'meta') last.set(operation.key, operation)
+        else if (operation.op === 'decidedThrough') last.set('decidedThrough', operation)
+      }
+    }
+    if ([...last.values()].every((operation) => isHeld(operation, recovered))) return count
+  }
+  return 0
+}
+
+/** The disk holds this, or for a decided slot may have held it. */
+function isHeld(operation: StoreOperation, recovered: RecoveredEpoch): boolean {
   const isSame = (left: Bytes | undefined, right: Bytes): boolean => left !== undefined && bytesEqual(left, right)
-  if (operations.length === 0) return false
-  return operations.every((operation) => {
-    if (operation.op === 'meta') return isSame(recovered.meta.get(operation.key), operation.value)
-    if (operation.op === 'decidedThrough') return operation.index <= recovered.decidedThrough
-    if (operation.op !== 'slot') return false
-    const slot = recovered.window.find(({ index }) => index === operation.index)
-    return slot === undefined
-      ? operation.index <= recovered.decidedThrough
-      : isSame(slot.header, operation.header) && isSame(slot.entry, operation.entry)
-  })
+  if (operation.op === 'meta') return isSame(recovered.meta.get(operation.key), operation.value)
+  if (operation.op === 'decidedThrough') return operation.index <= recovered.decidedThrough
+  if (operation.op !== 'slot') return true
+  const slot = recovered.window.find(({ index }) => index === operation.index)
+  if (slot === undefined) return operation.index <= recovered.decidedThrough
+  return isSame(slot.header, operation.header) && isSame(slot.entry, operation.entry)
 }
 
 interface Watch {

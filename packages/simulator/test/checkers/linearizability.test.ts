@@ -73,6 +73,16 @@ describe('linearizability by the log as witness', () => {
     expect(violations.map(({ kind }) => kind)).toContain('linearizability')
     expect(hasLinearization([...others, first, second], new Witness(events))).toBe(false)
   })
+
+  test.each<[string, readonly HistoryOperation[], boolean]>([
+    ['may be old', [append('a', 1, 2, 1), append('b', 3, 4, 2), local(5, 6, 0)], true],
+    ['sees what was called before it returned', [append('a', 1, 2, 1), append('b', 5, 8, 2), local(3, 6, 2)], true],
+    ['does not see what was called after it returned', [append('a', 1, 2, 1), append('b', 7, 8, 2), local(3, 6, 2)], false],
+    ['does not see an end that the log never had', [append('a', 1, 2, 1), append('b', 3, 4, 2), local(5, 6, 9)], false],
+  ])('a local read %s', (_, operations, isFine) => {
+    const events = ['a', 'b'].map((identity, revision) => ({ identity, revision, stream: 's', ordinal: 0 }))
+    expect(checkLinearizability(operations, new Witness(events)).map(({ kind }) => kind)).toEqual(isFine ? [] : ['linearizability'])
+  })
 })
 
 function append(identity: string, call: number, returned: number, position: number): AppendOperation {
@@ -91,6 +101,10 @@ function append(identity: string, call: number, returned: number, position: numb
 
 function tail(call: number, returned: number, head: number): HistoryOperation {
   return { kind: 'readAll', client: 'r', call, returned, consistency: 'linearizable', head: { is: head } }
+}
+
+function local(call: number, returned: number, head: number): HistoryOperation {
+  return { kind: 'readAll', client: 'r', call, returned, consistency: 'local', head: { is: head } }
 }
 
 /** Changes one thing: a time, or what was seen. It may still be linearizable. */

@@ -151,6 +151,9 @@ describe('subscriptions', () => {
     ['reordered', [...all.slice(0, 3), ...all.slice(4, 5), ...all.slice(3, 4)]],
     ['a caught up that is not true', [...all.slice(0, 5), { kind: 'caughtUp', position: 6 }]],
     ['a checkpoint that is not true', [...all.slice(0, 5), { kind: 'checkpoint', position: 6 }]],
+    ['a checkpoint behind the end of the log', [...all, { kind: 'checkpoint', position: end + 1 }]],
+    ['a caught up behind the end of the log', [...all, { kind: 'caughtUp', position: end + 1 }]],
+    ['told of another stream', [...all.slice(0, 5), inAnotherStream(all[5]!)]],
     ['a checkpoint that goes back', [...all, { kind: 'checkpoint', position: end }, { kind: 'checkpoint', position: end - 1 }]],
   ])('%s', (_, messages) => {
     expect(check(messages)).toBe(1)
@@ -160,3 +163,7 @@ describe('subscriptions', () => {
     expect(check(ofStream.toSpliced(2, 1), { stream: 's1' })).toBe(1)
   })
 })
+
+function inAnotherStream(message: SubscriptionSeen): SubscriptionSeen {
+  return message.kind === 'event' ? { ...message, event: { ...message.event, stream: 'elsewhere' } } : message
+}
