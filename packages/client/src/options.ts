@@ -16,7 +16,10 @@ export interface ConnectOptions {
   readonly appendsWaitingMax?: number
   /** The same in bytes of events. Default 64 MiB. */
   readonly appendBytesWaitingMax?: number
-  /** What a subscription holds that its reader has not taken, in bytes of events, one frame at most above it. Default 2 MiB; in memory small events take about four times that. */
+  /**
+   * What a subscription holds that its reader has not taken, in bytes of events, one frame at most above it. Default 2 MiB; in memory
+   * small events take about four times that.
+   */
   readonly subscriptionBytesMax?: number
   /**
    * What becomes of the text of data and metadata when events are read; default `JSON.parse`, which rounds numbers beyond 2^53. The text

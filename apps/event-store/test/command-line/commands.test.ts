@@ -162,7 +162,7 @@ describe('the command line and a cluster', { timeout: 60_000 }, () => {
     writeFileSync(file, '{"stream":"bar","type":"T","data":1}\n'.repeat(100))
     const atTerminal = (given: string, environment: NodeJS.ProcessEnv = {}): string => {
       const command = `${process.execPath} ${main} ${given}`
-      const env = { ...process.env, SYNOD_NODES: cluster.urls.join(','), TERM: 'xterm', ...environment }
+      const env = { ...process.env, SYNOD_NODES: cluster.urls.join(','), TERM: 'xterm', CI: undefined, ...environment }
       return spawnSync('script', ['-qec', command, '/dev/null'], { env, encoding: 'utf8', timeout: 20_000 }).stdout
     }
     const bar = atTerminal(`append --from-file ${file}`)

@@ -35,7 +35,11 @@ const options = new Command('explore')
     within(0, 3),
   )
   .option('--apart', 'a write and the sends that wait for it are two steps, with crashes between', false)
-  .option('--quorum-too-small', 'a phase-2 quorum lacks one node: agreement must break, and the shortest trace is shown', false)
+  .option(
+    '--quorum-too-small',
+    'a phase-2 quorum lacks one node: from 3 nodes on agreement must break, and the shortest trace is shown',
+    false,
+  )
   .option('--states-max <n>', 'gives up at more states', within(1, 100_000_000), defaultStatesMax)
   .addHelpText(
     'after',

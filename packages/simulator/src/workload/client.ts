@@ -176,21 +176,16 @@ export class Client {
       ...session,
       ...(mayFollowRefusal ? { mayFollowRefusal } : {}),
     })
-    this.#onAppended(asked, outcome, tries, identity)
+    this.#onAppended(asked, outcome, tries, `${identity}${figure(outcome)} ${call} to ${returned}`)
     return outcome.kind !== 'unknown'
   }
 
-  #onAppended(asked: AppendRequest, outcome: AppendOperation['outcome'], tries: number, identity: string): void {
+  #onAppended(asked: AppendRequest, outcome: AppendOperation['outcome'], tries: number, text: string): void {
     const { world, tally, trace, name } = this.#options
     tally.add('appends')
     tally.add('retries', tries - 1)
     tally.add(`appends ${outcome.kind}`)
-    trace.add(
-      world.now,
-      name,
-      outcome.kind,
-      `${identity} ${outcome.kind === 'appended' ? outcome.position : outcome.kind === 'rejected' ? outcome.actual : ''}`,
-    )
+    trace.add(world.now, name, outcome.kind, text)
     if (outcome.kind === 'appended') {
       this.#acknowledged = asked
       this.#revisions.set(asked.stream, outcome.revision)
@@ -250,8 +245,9 @@ export class Client {
       this.#accuse(`${read.text}: ${operation}`)
       return false
     }
-    trace.add(world.now, name, 'read', read.text)
-    history.push({ ...operation, client: name, call, returned: world.stamp(), session: reply.session })
+    const returned = world.stamp()
+    trace.add(world.now, name, 'read', `${read.text} ${call} to ${returned}`)
+    history.push({ ...operation, client: name, call, returned, session: reply.session })
     return true
   }
 
@@ -283,6 +279,12 @@ async function firstAnswer<T>(calls: readonly Promise<Reply<T>>[]): Promise<Repl
         if (--left === 0 || reply.kind === 'answer') resolve(reply)
       })
   })
+}
+
+/** For the trace. */
+function figure(outcome: AppendOperation['outcome']): string {
+  if (outcome.kind === 'appended') return ` ${outcome.position}`
+  return outcome.kind === 'rejected' ? ` ${outcome.actual}` : ''
 }
 
 function idOf(client: number, count: number, at: number): string {
