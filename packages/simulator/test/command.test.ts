@@ -1,6 +1,6 @@
 /** `pnpm simulate`: a failing seed's line replays it, its trace is in documented columns, and an interrupted run goes on. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -82,6 +82,14 @@ describe('pnpm simulate', () => {
     const refused = await simulate(args)
     expect(refused.code).toBe(1)
     expect(refused.errors).toMatch(why)
+    expect(refused.text).toBe('')
+  })
+
+  test('a state that cannot be read is named, and what to do', async () => {
+    writeFileSync(join(folder, 'multi.json'), '{"version":2')
+    const refused = await simulate(['--protocol', 'multi', '--seeds', '1', '--threads', '1'])
+    expect(refused.code).toBe(1)
+    expect(refused.errors).toMatch(/^error: .*multi\.json is damaged: remove it, or begin anew with --from 1$/m)
     expect(refused.text).toBe('')
   })
 

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { faultNamed } from '../mutants/all-faults.ts'
 import { plant } from '../mutants/plant.ts'
 import type { SimulateOptions } from './simulate.ts'
+import { StateFileError } from './state-file.ts'
 
 const command = new Command('simulate')
   .description('Runs the production code in virtual time under seeded faults and checks what clients saw. docs/simulation.md tells more.')
@@ -22,7 +23,7 @@ const checkPlanted = plant(given.fault ?? [])
 // Only now, so that it is loaded with the faults.
 const { simulate } = await import('./simulate.ts')
 checkPlanted()
-process.exitCode = await simulate({
+const options: SimulateOptions = {
   modes: given.protocol === undefined ? ['basic', 'multi'] : [given.protocol],
   threads: given.threads ?? availableParallelism(),
   folder: given.folder ?? '.synod-simulate',
@@ -31,7 +32,14 @@ process.exitCode = await simulate({
   ...(given.seed === undefined ? {} : { seed: given.seed }),
   ...(given.minutes === undefined ? {} : { minutes: given.minutes }),
   ...(given.from === undefined ? {} : { from: given.from }),
-})
+}
+try {
+  process.exitCode = await simulate(options)
+} catch (error) {
+  if (!(error instanceof StateFileError)) throw error
+  console.error(`error: ${error.message}`)
+  process.exitCode = 1
+}
 
 function whole(text: string): number {
   const value = Number(text)

@@ -22,6 +22,16 @@ export interface SeedFailure {
   readonly violations: readonly Violation[]
 }
 
+/** The file is of another build, or damaged: the message says what to do. */
+export class StateFileError extends Error {
+  readonly code = 'state_file'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StateFileError'
+  }
+}
+
+/** Undefined when there is none. Throws a StateFileError. */
 export function readState(file: string): SimulateState | undefined {
   let text: string
   try {
@@ -30,8 +40,13 @@ export function readState(file: string): SimulateState | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
-  const state = JSON.parse(text) as SimulateState
-  if (state.version !== 2) throw new Error(`${file} was written by another version: remove it`)
+  let state: SimulateState
+  try {
+    state = JSON.parse(text) as SimulateState
+  } catch (error) {
+    throw new StateFileError(`${file} is damaged: remove it, or begin anew with --from 1`, { cause: error })
+  }
+  if (state.version !== 2) throw new StateFileError(`${file} was written by another version: remove it, or begin anew with --from 1`)
   return state
 }
 
