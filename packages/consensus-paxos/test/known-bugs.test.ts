@@ -232,6 +232,23 @@ test.each(['heartbeat', 'accept', 'commit'] as const)(
   },
 )
 
+test('bug 14: an answer to a read of an earlier boot confirms none of this one, though their numbers are the same', () => {
+  const lab = new Lab({})
+  lab.elect('n1')
+  lab.node('n2').crash()
+  lab.node('n2').open()
+  for (let turn = 0; turn < 8; turn++) {
+    lab.tick(25)
+    lab.flow()
+  }
+  const id = lab.node('n2').barrier()
+  expect(lab.packets('read')).toMatchObject([{ from: 'n2', to: 'n1', message: { id, boot: 2 } }])
+  lab.inject('n1', 'n2', { kind: 'readReply', boot: 1, id, index: 0 })
+  expect(lab.node('n2').reads.get(id)).not.toHaveProperty('index')
+  lab.inject('n1', 'n2', { kind: 'readReply', boot: 2, id, index: 0 })
+  expect(lab.node('n2').reads.get(id)?.index).toBe(0)
+})
+
 test('bug 14: a new leader confirms no read before everything that phase 1 reported is chosen under its ballot', () => {
   const lab = new Lab({})
   // n1 decides "one" with n2; only n1 knows, and it dies.

@@ -14,7 +14,7 @@ const proposal = fc.record({
 describe('sessions', () => {
   it('never execute one identity twice, and every node decides alike, restarted or not', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(proposal, { maxLength: 60 }), fc.nat(60), async (proposals, restartAt) => {
+      fc.asyncProperty(fc.array(proposal, { minLength: 30, maxLength: 60 }), fc.nat(60), async (proposals, restartAt) => {
         const limits = { sessionsMax: 3, sessionAnswersMax: 2, answersMax: 5, saveSlotsMax: 4 }
         const sequencer = new Sequencer()
         for (let opening = 1; opening <= 4; opening++) sequencer.decide(slotOf({ session: 0, sequence: 1, floor: 1 }, `open ${opening}`))
@@ -39,7 +39,7 @@ describe('sessions', () => {
         await whole.log.close()
         await second.log.close()
       }),
-      { numRuns: 60 },
+      { numRuns: 300 },
     )
   })
 })
