@@ -166,4 +166,16 @@ export const faultsOfEvents: readonly PlantedFault[] = [
       { by: 'seeds', mode: 'multi', seedsMax: 200 },
     ],
   },
+  {
+    name: 'event-id-lost-in-a-collision',
+    breaks: 'an id of the window is known, whatever ids its place is shared with',
+    patches: [
+      {
+        file: `${folder}/src/event-ids.ts`,
+        find: 'if (((at - home) & mask) < ((at - hole) & mask)) continue',
+        replace: 'if (home >= 0) continue',
+      },
+    ],
+    killers: [{ by: 'test', folder, file: 'event-ids.test.ts', test: 'after thousands of ids came and went' }],
+  },
 ]

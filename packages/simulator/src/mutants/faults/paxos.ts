@@ -263,6 +263,18 @@ export const faultsOfPaxos: readonly PlantedFault[] = [
     ],
   },
   {
+    name: 'read-answer-of-another-boot',
+    breaks: 'an answer to a read that an earlier boot asked is none to one of this boot (bug 14)',
+    patches: [
+      {
+        file: `${folder}/src/multi-paxos.ts`,
+        find: 'if (boot !== this.#core.options.boot || this.#state.forwarded.get(id)?.isRead !== true) return',
+        replace: 'if (this.#state.forwarded.get(id)?.isRead !== true) return',
+      },
+    ],
+    killers: [{ by: 'test', folder, file: 'known-bugs.test.ts', test: 'bug 14: an answer to a read of an earlier boot' }],
+  },
+  {
     name: 'read-confirmed-by-an-older-round',
     breaks: 'a read is confirmed by a round that was sent after it came (bug 12)',
     patches: [{ file: reads, find: 'sequence < running.sequence || ', replace: '' }],
