@@ -1,26 +1,6 @@
 /** What `status` shows: `GET /cluster` of whichever node answers first, and each node's own count of appends. */
-import { z } from 'zod'
+import { clusterAnswer, type ClusterAnswer } from '../http/cluster-answer.ts'
 import { NoNodeError } from './command-errors.ts'
-
-const clusterAnswer = z.object({
-  cluster: z.string(),
-  leader: z.string().nullable(),
-  protocol: z.string(),
-  mode: z.string(),
-  transport: z.string(),
-  epoch: z.int(),
-  nodes: z.array(
-    z.object({
-      id: z.string(),
-      url: z.string(),
-      pid: z.int().nullable(),
-      state: z.string(),
-      decidedSlot: z.int().nullable(),
-      appliedSlot: z.int().nullable(),
-      position: z.int().nullable(),
-    }),
-  ),
-})
 
 export interface NodeStatusJson {
   readonly id: string
@@ -92,7 +72,7 @@ export class ClusterStatus {
     return { at: new Date().toISOString(), cluster, leader, protocol, mode, transport, epoch, nodes }
   }
 
-  async #describe(): Promise<z.infer<typeof clusterAnswer>> {
+  async #describe(): Promise<ClusterAnswer> {
     const asked = this.#urls.map(async (url) => clusterAnswer.parse(await (await this.#get(`${url}/cluster`)).json()))
     try {
       return await Promise.any(asked)

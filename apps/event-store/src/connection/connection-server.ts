@@ -12,6 +12,7 @@ import type { BytesInFlight } from '../http/bytes-in-flight.ts'
 import { unavailable } from '../http/http-error.ts'
 import type { OpenSubscriptions } from '../http/open-subscriptions.ts'
 import { parseQuery } from '../http/query.ts'
+import { graceMilliseconds } from '../http/with-deadline.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { AwakeClock } from './awake-clock.ts'
 import { Connection, type EndKind } from './connection.ts'
@@ -33,8 +34,6 @@ export interface ConnectionServerOptions {
 
 /** How often everything is looked at: what the log does not announce of the node's state, and whether clients are there. */
 const lookMilliseconds = 100
-/** Whoever heeds the signal of a deadline says why in its own words, if it does so at once. */
-const graceMilliseconds = 150
 
 export class ConnectionServer {
   readonly #options: ConnectionServerOptions

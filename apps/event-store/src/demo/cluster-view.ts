@@ -1,5 +1,6 @@
 /** What each node says, asked at that node and no other, over HTTP: a client goes where it is answered, so it cannot tell one from another. */
 import { z } from 'zod'
+import { clusterAnswer, type ClusterAnswer } from '../http/cluster-answer.ts'
 import type { ObservedEvent } from './compare-histories.ts'
 import { DemoError } from './demo-error.ts'
 
@@ -21,14 +22,6 @@ const pageSchema = z.object({
     }),
   ),
 })
-const statusSchema = z.object({
-  id: z.string(),
-  leader: z.string().nullable(),
-  nodes: z.array(z.object({ id: z.string(), url: z.string(), pid: z.int().nullable(), state: z.string(), position: z.int().nullable() })),
-})
-
-export type ClusterStatus = z.infer<typeof statusSchema>
-
 export class ClusterView {
   readonly urls: readonly string[]
   readonly #signal: AbortSignal
@@ -40,10 +33,10 @@ export class ClusterView {
   }
 
   /** What a node says of the cluster; undefined if it does not answer. */
-  async status(url: string): Promise<ClusterStatus | undefined> {
+  async status(url: string): Promise<ClusterAnswer | undefined> {
     try {
       const response = await fetch(new URL('/cluster', url), { signal: AbortSignal.timeout(2_000) })
-      return statusSchema.parse(await response.json())
+      return clusterAnswer.parse(await response.json())
     } catch (error) {
       if (error instanceof z.ZodError) throw new DemoError(`GET /cluster at ${url} is not what it must be: ${error.message}`)
       return undefined // down, or too busy just now

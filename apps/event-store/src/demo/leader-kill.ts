@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClusterStatus, ClusterView } from './cluster-view.ts'
+import type { ClusterNode } from '../http/cluster-answer.ts'
+import type { ClusterView } from './cluster-view.ts'
 import type { DemoCluster } from './demo-cluster.ts'
 import { DemoError } from './demo-error.ts'
 
@@ -19,7 +20,7 @@ const leaderMillisecondsMax = 60_000
 const backMillisecondsMax = 120_000
 
 /** The leader as a quorum sees it now. @throws DemoError when there is none for a while */
-export async function findLeader(view: ClusterView, signal: AbortSignal): Promise<ClusterStatus['nodes'][number] & { pid: number }> {
+export async function findLeader(view: ClusterView, signal: AbortSignal): Promise<ClusterNode & { pid: number }> {
   const deadline = performance.now() + leaderMillisecondsMax
   for (; ; await sleep(pollMilliseconds)) {
     signal.throwIfAborted()

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { unavailable } from './http-error.ts'
 
 /** The race is lost a little later than the signal fires, so that whoever heeds the signal says why in its own words. */
-const graceMilliseconds = 150
+export const graceMilliseconds = 150
 
 /**
  * Runs an operation with a signal that fires at the deadline, or when the client has gone. Ends in time in any case.

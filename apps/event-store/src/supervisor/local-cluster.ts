@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import { clusterAnswer, type ClusterAnswer, type ClusterNode } from '../http/cluster-answer.ts'
 import { requireFree } from './ports.ts'
 
 export interface StartClusterOptions {
@@ -22,31 +22,6 @@ export interface StartClusterOptions {
   /** Told every line that `start` prints to standard error. */
   readonly report?: (line: string) => void
 }
-
-const clusterAnswer = z.object({
-  cluster: z.string(),
-  id: z.string(),
-  role: z.string(),
-  leader: z.string().nullable(),
-  protocol: z.string(),
-  mode: z.string(),
-  transport: z.string(),
-  epoch: z.int(),
-  nodes: z.array(
-    z.object({
-      id: z.string(),
-      url: z.string(),
-      pid: z.int().nullable(),
-      state: z.string(),
-      decidedSlot: z.int().nullable(),
-      appliedSlot: z.int().nullable(),
-      position: z.int().nullable(),
-    }),
-  ),
-})
-
-export type ClusterAnswer = z.infer<typeof clusterAnswer>
-export type ClusterNode = ClusterAnswer['nodes'][number]
 
 const pollMilliseconds = 50
 const main = join(import.meta.dirname, '..', 'main.ts')

@@ -2,8 +2,8 @@
  * The NATS server of `start --transport nats`, kept alive at one port: nodes find it again by themselves. It keeps nothing but
  * its log and its process id below the data folder, and ends with this process, however that ends.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startNats, type NatsServer } from '@synod/servers'
+import { RestartPause } from './restart-pause.ts'
 
 export interface SupervisedNatsOptions {
   /** `<data>/nats`. */
@@ -45,7 +45,11 @@ export class SupervisedNats {
 
   async #keepRunning(first: NatsServer): Promise<void> {
     const { restarts, report } = this.#options
-    let wait = 0
+    const restart = new RestartPause({
+      millisecondsMin: restartMilliseconds,
+      millisecondsMax: restartMillisecondsMax,
+      signal: this.#stopping.signal,
+    })
     for (let server: NatsServer | undefined = first; ;) {
       const startedAt = performance.now()
       await server?.exited
@@ -53,10 +57,9 @@ export class SupervisedNats {
       if (this.#stopping.signal.aborted) return
       if (!restarts) return report('NATS has ended; it is not started again, and without it no node reaches another')
       const endedSoon = performance.now() - startedAt < endedSoonMilliseconds
-      wait = endedSoon ? Math.min(Math.max(wait * 2, restartMilliseconds), restartMillisecondsMax) : restartMilliseconds
+      const wait = restart.next(endedSoon)
       report(`NATS has ended; started again in ${wait / 1000} s`)
-      // Stopping cuts the wait short; the loop looks for itself.
-      await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      await restart.wait()
       server = await this.#startAgain()
     }
   }

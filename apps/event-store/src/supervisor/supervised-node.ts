@@ -6,10 +6,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startPostgres, type PostgresServer } from '@synod/servers'
 import { exitCodes } from '../exit-codes.ts'
 import { configVariables } from '../config/read-node-config.ts'
+import { RestartPause } from './restart-pause.ts'
 
 export interface SupervisedNodeOptions {
   readonly id: string
@@ -103,7 +103,11 @@ export class SupervisedNode {
   }
 
   async #keepRunning(): Promise<void> {
-    let wait = 0
+    const restart = new RestartPause({
+      millisecondsMin: restartMilliseconds,
+      millisecondsMax: restartMillisecondsMax,
+      signal: this.#stopping.signal,
+    })
     while (!this.#stopping.signal.aborted) {
       const startedAt = performance.now()
       const ended = await this.#runOnce()
@@ -114,10 +118,9 @@ export class SupervisedNode {
         return
       }
       const failedSoon = ended.code !== undefined && performance.now() - startedAt < failedSoonMilliseconds
-      wait = failedSoon ? Math.min(Math.max(wait * 2, restartMilliseconds), restartMillisecondsMax) : restartMilliseconds
+      const wait = restart.next(failedSoon)
       this.#options.report(`${this.id}: ${ended.why}; started again in ${wait / 1000} s`)
-      // Stopping cuts the wait short; the loop looks for itself.
-      await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      await restart.wait()
     }
   }
 

@@ -2,7 +2,7 @@
  * When `start` may say `ready`: a quorum of nodes takes requests, and every other node either does too or cannot (its store is
  * wiped or foreign, or its process is down for good). Whatever else is the case is told to people, node by node, and waited for.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from './pause.ts'
 
 export interface AwaitedNode {
   readonly id: string
@@ -66,8 +66,7 @@ export async function waitUntilReady({ nodes, signal, report, slowMilliseconds =
           `Nothing can be appended until their databases are restored; the nodes stay up and say so`,
       )
     }
-    // Stopping cuts the wait short; the loop looks for itself.
-    await sleep(pollMilliseconds, undefined, { signal }).catch(() => undefined)
+    await pause(pollMilliseconds, signal)
   }
 }
 
