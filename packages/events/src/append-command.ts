@@ -9,7 +9,6 @@ import { ByteReader, ByteWriter, MalformedError, TextCache, type Bytes } from '@
 import type { Expected } from './event-store.ts'
 import { formatLimits } from './event-limits.ts'
 
-export const appendCommandVersion = 1
 export const digestBytes = 16
 const namesCachedMax = 4096
 const names = new TextCache(namesCachedMax)
@@ -49,7 +48,11 @@ export function encodeAppendCommand({ writes, key }: AppendCommand): Bytes {
 
 /** Throws a MalformedError; whether it does is the same on every node. */
 export function decodeAppendCommand(body: Bytes, blobs: number): AppendCommand {
-  const reader = new ByteReader(body)
+  return readAppendCommand(new ByteReader(body), blobs)
+}
+
+/** To the reader's end. Throws a MalformedError. */
+export function readAppendCommand(reader: ByteReader, blobs: number): AppendCommand {
   const count = reader.u16()
   if (count < 1 || count > formatLimits.writesMax) throw new MalformedError(`${count} writes`)
   const first = decodeWrite(reader)

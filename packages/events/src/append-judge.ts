@@ -2,10 +2,11 @@
  * The rules of an append, in their fixed order, and its effect on what later verdicts depend on: keys, ids, streams. What
  * it did goes into the slot's builder.
  */
-import type { Bytes } from '@synod/codec'
+import type { ByteReader, Bytes } from '@synod/codec'
 import { isRecord, recordIdOffset } from '@synod/event-record'
 import type { Envelope } from '@synod/log'
-import type { AppendCommand, StreamWrite } from './append-command.ts'
+import { readAppendCommand, type AppendCommand, type StreamWrite } from './append-command.ts'
+import type { CommandPart, Judged } from './command-part.ts'
 import type { EventIds } from './event-ids.ts'
 import type { Expected } from './event-store.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
@@ -18,13 +19,7 @@ type Violation = Extract<Verdict, { kind: 'wrongExpectedRevision' }>['violations
 
 const none: readonly Violation[] = []
 
-export interface Judged {
-  readonly verdict: Verdict
-  /** Absent when it appended nothing. */
-  readonly wrote?: readonly StreamWrite[]
-}
-
-export class AppendJudge {
+export class AppendJudge implements CommandPart<AppendCommand> {
   readonly #streams: StreamTable
   readonly #ids: EventIds
   readonly #keys: IdempotencyKeys
@@ -45,6 +40,14 @@ export class AppendJudge {
 
   restart(head: number): void {
     this.#head = head
+  }
+
+  decode(reader: ByteReader, blobs: number): AppendCommand {
+    return readAppendCommand(reader, blobs)
+  }
+
+  *streamsOf({ writes }: AppendCommand): Iterable<string> {
+    for (const { stream } of writes) yield stream
   }
 
   judge(command: Envelope, append: AppendCommand): Judged {

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { ByteWriter, MalformedError, type Bytes } from '@synod/codec'
 import { decodeRecordBody, encodeRecord, parseUuid, recordIdOffset, stampRecord, type RecordBody } from '@synod/event-record'
 import type { SessionCommand } from '@synod/log'
-import { appendCommandVersion, digestBytes, encodeAppendCommand } from './append-command.ts'
+import { digestBytes, encodeAppendCommand } from './append-command.ts'
+import { plainAppendVersion } from './command-kinds.ts'
 import { tooLarge, type EventLimits } from './event-limits.ts'
 import type { AppendRecordsRequest, AppendRequest, Expected, ProposedEvent } from './event-store.ts'
 import { EventStoreError } from './event-store-error.ts'
@@ -28,11 +29,11 @@ export function appendCommand(request: AppendRequest, limits: EventLimits, { rec
   checkNoneTwice(ids)
   const blobs = events.map((event, at) => encodeRecord(event, ids[at] ?? drawId(), recordedAt))
   const writes = [{ stream, expected, count: blobs.length }]
-  if (idempotencyKey === undefined) return { version: appendCommandVersion, principal, body: encodeAppendCommand({ writes }), blobs }
+  if (idempotencyKey === undefined) return { version: plainAppendVersion, principal, body: encodeAppendCommand({ writes }), blobs }
   checkText('idempotency key', idempotencyKey, limits.idempotencyKeyBytesMax)
   if (idempotencyKey === '') throw invalid('idempotency key must not be empty')
   const key = { key: idempotencyKey, digest: digest(request, ids) }
-  return { version: appendCommandVersion, principal, body: encodeAppendCommand({ writes, key }), blobs }
+  return { version: plainAppendVersion, principal, body: encodeAppendCommand({ writes, key }), blobs }
 }
 
 /** Of records that the caller encoded. Writes the time into them, when all is well. Throws an EventStoreError `invalid_argument` or `too_large`. */
@@ -48,7 +49,7 @@ export function recordsCommand(request: AppendRecordsRequest, limits: EventLimit
   if (records.length > 1) checkNoneTwice(records.map((record) => record.subarray(recordIdOffset, recordIdOffset + 16)))
   for (const record of records) stampRecord(record, recordedAt)
   const body = encodeAppendCommand({ writes: [{ stream, expected, count: records.length }] })
-  return { version: appendCommandVersion, principal, body, blobs: records }
+  return { version: plainAppendVersion, principal, body, blobs: records }
 }
 
 function bodyOf(record: Bytes, at: number): RecordBody {

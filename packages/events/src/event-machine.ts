@@ -10,18 +10,22 @@ import { MalformedError } from '@synod/codec'
 import type { CommandAt, Envelope, Slot, StateMachine } from '@synod/log'
 import { systemScheduler, type Scheduler } from '@synod/transport'
 import { Advance } from './advance.ts'
-import { appendCommandVersion, decodeAppendCommand, type AppendCommand } from './append-command.ts'
+import { decodeAppendCommand } from './append-command.ts'
 import { AppendJudge, malformed } from './append-judge.ts'
+import { commandKind, kindReader, kindVersion, plainAppendVersion, type CommandKind } from './command-kinds.ts'
+import type { CommandPart } from './command-part.ts'
 import { EventIds } from './event-ids.ts'
 import { checkEventMachineLimits, eventMachineLimits, type EventMachineLimits } from './event-machine-limits.ts'
 import { Flusher } from './flusher.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
-import type { ReadSide, SlotRow } from './read-side.ts'
+import { PostingsIndex } from './postings-index.ts'
+import type { ReadSide, ReadSideMark, SlotRow } from './read-side.ts'
 import { SlotBuilder } from './slot-builder.ts'
 import { decodeSlotIndex } from './slot-index.ts'
 import { StreamTable } from './stream-table.ts'
 import { Tail } from './tail.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'
+import { nothingHidden, type Visibility } from './visibility.ts'
 
 /** Rows asked of the read side at once, when it is read in bulk. */
 const loadRows = 4096
@@ -39,6 +43,8 @@ export interface EventIndex {
   readonly streams: StreamTable
   readonly tail: Tail
   readonly advance: Advance
+  readonly postings: PostingsIndex
+  readonly visibility: Visibility
   readonly readSide: ReadSide
   readonly scheduler: Scheduler
 }
@@ -59,6 +65,9 @@ export function createEventMachine(options: EventMachineOptions): EventMachine {
   return new Machine(options)
 }
 
+/** A command as `prefetch` decoded it. */
+type Decoded = { readonly part: CommandPart<unknown>; readonly command: unknown } | MalformedError
+
 class Machine implements EventMachine {
   readonly outputs = { encode: encodeVerdict, decode: decodeVerdict }
   readonly index: EventIndex
@@ -71,10 +80,13 @@ class Machine implements EventMachine {
   readonly #flusher: Flusher
   readonly #advance: Advance
   readonly #builder = new SlotBuilder()
-  readonly #judge: AppendJudge
+  readonly #postings: PostingsIndex
+  readonly #appends: AppendJudge
+  readonly #parts: Readonly<Partial<Record<CommandKind, CommandPart<unknown>>>>
+  readonly #prefetchingParts: readonly CommandPart<unknown>[]
   /** Decoded by `prefetch`, in the order in which they will be applied, if they are, and how many of them have passed. */
   #prefetched: readonly Envelope[] = []
-  readonly #decoded: (AppendCommand | MalformedError | undefined)[] = []
+  readonly #decoded: (Decoded | undefined)[] = []
   #passed = 0
   #closing: Promise<void> | undefined
 
@@ -85,21 +97,42 @@ class Machine implements EventMachine {
     this.#tail = new Tail(this.#streams, this.#limits.tailBytesMax)
     this.#ids = new EventIds(this.#limits.idWindow)
     this.#keys = new IdempotencyKeys(this.#limits.keysMax)
-    this.#judge = new AppendJudge(this.#streams, this.#ids, this.#keys, this.#builder)
+    this.#postings = new PostingsIndex(readSide)
+    this.#appends = new AppendJudge(this.#streams, this.#ids, this.#keys, this.#builder)
+    this.#parts = { append: this.#appends as CommandPart<unknown> }
+    this.#prefetchingParts = Object.values(this.#parts).filter((part) => part.prefetch !== undefined)
     this.#advance = new Advance(scheduler)
-    this.#flusher = new Flusher({ readSide, tail: this.#tail, scheduler, limits: this.#limits, onFailure })
-    this.index = { streams: this.#streams, tail: this.#tail, advance: this.#advance, readSide, scheduler }
+    this.#flusher = new Flusher({
+      readSide,
+      tail: this.#tail,
+      scheduler,
+      limits: this.#limits,
+      postings: (from, to) => this.#postings.between(from, to),
+      onFlushed: (mark) => this.#onFlushed(mark),
+      onFailure,
+    })
+    this.index = {
+      streams: this.#streams,
+      tail: this.#tail,
+      advance: this.#advance,
+      postings: this.#postings,
+      visibility: nothingHidden,
+      readSide,
+      scheduler,
+    }
   }
 
   async open(): Promise<Slot> {
     const { idWindow, keysMax } = this.#limits
     const mark = await this.#readSide.open(`idWindow=${idWindow} keysMax=${keysMax}`)
-    this.#judge.restart(mark.position)
+    this.#appends.restart(mark.position)
+    this.#postings.restart(mark.position)
     this.#streams.restart(mark.streams)
     this.#tail.restart(mark.position)
     this.#flusher.restart(mark)
     await this.#loadIds(Math.max(1, mark.position - idWindow + 1), mark.position)
     await this.#loadKeys()
+    for (const part of Object.values(this.#parts)) await part.open?.(mark)
     return mark.slot
   }
 
@@ -133,27 +166,22 @@ class Machine implements EventMachine {
     this.#streams.beginBatch()
     let missing: Set<string> | undefined
     for (const command of commands) {
-      // Openings are the log's own; an unknown version is for `apply` to halt at.
-      const isOurs = command.session !== 0 && command.version === appendCommandVersion
-      const decoded = isOurs ? decode(command) : undefined
+      // Openings are the log's own; what this build does not know is for `apply` to halt at.
+      const decoded = command.session === 0 ? undefined : this.#decode(command)
       this.#decoded.push(decoded)
       if (decoded === undefined || decoded instanceof MalformedError) continue
-      for (const { stream } of decoded.writes) if (this.#streams.get(stream) === undefined) (missing ??= new Set()).add(stream)
+      for (const stream of decoded.part.streamsOf(decoded.command))
+        if (this.#streams.get(stream) === undefined) (missing ??= new Set()).add(stream)
     }
     const room = this.#flusher.room()
-    if (missing === undefined) return room
-    return this.#load([...missing], room)
+    return missing === undefined ? (this.#prefetchParts(room) ?? room) : this.#load([...missing], room)
   }
 
   apply(command: Envelope, at: CommandAt): Verdict {
-    if (command.version !== appendCommandVersion) {
-      throw new Error(
-        `slot ${at.slot} holds a command of version ${command.version}, and this build knows ${appendCommandVersion}: update this node`,
-      )
-    }
-    this.#builder.begin(at, this.#judge.head + 1)
-    const append = this.#takeDecoded(command) ?? decode(command)
-    const { verdict, wrote } = append instanceof MalformedError ? malformed(append.message) : this.#judge.judge(command, append)
+    const decoded = this.#takeDecoded(command) ?? this.#decode(command) ?? this.#unknown(command, at.slot)
+    this.#builder.begin(at, this.#appends.head + 1)
+    const { verdict, wrote } =
+      decoded instanceof MalformedError ? malformed(decoded.message) : decoded.part.judge(command, decoded.command, at)
     this.#builder.answer(at.index, verdict, wrote)
     return verdict
   }
@@ -195,15 +223,56 @@ class Machine implements EventMachine {
   }
 
   /** Commands are applied in the order in which they were prefetched; the log may leave some out. */
-  #takeDecoded(command: Envelope): AppendCommand | MalformedError | undefined {
+  #takeDecoded(command: Envelope): Decoded | undefined {
     const at = this.#prefetched.indexOf(command, this.#passed)
     if (at < 0) return undefined
     this.#passed = at + 1
     return this.#decoded[at]
   }
 
+  /** Undefined: a command that this build does not know. */
+  #decode(command: Envelope): Decoded | undefined {
+    const kind = commandKind(command)
+    const part = kind === undefined ? undefined : this.#parts[kind]
+    if (part === undefined) return undefined
+    try {
+      const { version, body, blobs } = command
+      const decoded = version === plainAppendVersion ? decodeAppendCommand(body, blobs.length) : part.decode(kindReader(body), blobs.length)
+      return { part, command: decoded }
+    } catch (error) {
+      if (error instanceof MalformedError) return error
+      throw error
+    }
+  }
+
+  #unknown({ version, body }: Envelope, slot: Slot): never {
+    const what = version === plainAppendVersion || version === kindVersion ? `kind ${body[0]}` : `version ${version}`
+    throw new Error(`slot ${slot} holds a command of ${what}, which this build does not know: update this node`)
+  }
+
   async #load(missing: readonly string[], room: Promise<void> | undefined): Promise<void> {
     await Promise.all([this.#streams.load(missing), room])
+    await this.#prefetchParts(undefined)
+  }
+
+  /** What the parts want besides streams, which are there by now. */
+  #prefetchParts(room: Promise<void> | undefined): Promise<void> | undefined {
+    let waits: Promise<void>[] | undefined
+    for (const part of this.#prefetchingParts) {
+      const commands = this.#decoded.flatMap((decoded) =>
+        decoded === undefined || decoded instanceof MalformedError || decoded.part !== part ? [] : [decoded.command],
+      )
+      const wait = commands.length === 0 ? undefined : part.prefetch?.(commands)
+      if (wait !== undefined) (waits ??= []).push(wait)
+    }
+    if (waits === undefined) return undefined
+    if (room !== undefined) waits.push(room)
+    return Promise.all(waits).then(() => {})
+  }
+
+  #onFlushed(mark: ReadSideMark): void {
+    this.#postings.flushed(mark.position)
+    for (const part of Object.values(this.#parts)) part.flushed?.(mark)
   }
 
   async #loadIds(from: number, to: number): Promise<void> {
@@ -227,14 +296,5 @@ class Machine implements EventMachine {
       if (rows.length < loadRows) return
       above = rows.at(-1)?.sequence ?? above
     }
-  }
-}
-
-function decode(command: Envelope): AppendCommand | MalformedError {
-  try {
-    return decodeAppendCommand(command.body, command.blobs.length)
-  } catch (error) {
-    if (error instanceof MalformedError) return error
-    throw error
   }
 }

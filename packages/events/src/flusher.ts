@@ -5,23 +5,18 @@
  * A failed flush is not tried again, for nobody knows whether it took effect: the node stops, and at its next start the
  * mark says where the log has to be read again.
  */
-import type { Bytes } from '@synod/codec'
 import type { Slot } from '@synod/log'
 import type { Scheduler } from '@synod/transport'
 import type { EventMachineLimits } from './event-machine-limits.ts'
-import type { KeyRow, ReadSide, ReadSideMark, SlotToFlush, StreamName } from './read-side.ts'
-import type { SlotRecord } from './slot-record.ts'
+import type { Cell, Postings, ReadSide, ReadSideMark, SlotToFlush, StreamName } from './read-side.ts'
+import type { EndedSlot } from './slot-builder.ts'
 import { recordBytes, type Tail } from './tail.ts'
 
 /** Slots without commands move the mark only now and then: reading them again costs next to nothing. */
 const idleSlots = 4096
 
-export interface AppliedSlot {
-  readonly record: SlotRecord
-  /** What the slot's row says (slot-index.ts). */
-  readonly index: Bytes
+export interface AppliedSlot extends EndedSlot {
   readonly streams: readonly StreamName[]
-  readonly keys: readonly KeyRow[]
   /** Keys up to this sequence were forgotten by the end of the slot; not more, or a replay from here would judge otherwise. */
   readonly keysForgotten: number
 }
@@ -31,6 +26,9 @@ export interface FlusherOptions {
   readonly tail: Tail
   readonly scheduler: Scheduler
   readonly limits: EventMachineLimits
+  /** The postings of a range of positions, which are about to be flushed. */
+  readonly postings: (from: number, to: number) => readonly Postings[]
+  readonly onFlushed: (mark: ReadSideMark) => void
   readonly onFailure: (error: Error) => void
 }
 
@@ -127,7 +125,7 @@ export class Flusher {
   }
 
   async #flush(): Promise<void> {
-    const { readSide, tail } = this.#options
+    const { readSide, tail, postings, onFlushed } = this.#options
     const batch = this.#take()
     const last = batch.at(-1)
     const streams = batch.flatMap((applied) => applied.streams)
@@ -137,8 +135,16 @@ export class Flusher {
       position: batch.reduce((position, { record }) => position + record.offsets.length, from.position),
       streams: from.streams + streams.length,
     }
-    const rows = batch.flatMap((applied) => applied.keys)
-    await readSide.flush({ from, to, streams, slots: batch.map(slotToFlush), keys: rows, keysForgotten: last?.keysForgotten ?? 0 })
+    await readSide.flush({
+      from,
+      to,
+      streams,
+      slots: batch.map(slotToFlush),
+      keys: batch.flatMap((applied) => applied.keys),
+      keysForgotten: last?.keysForgotten ?? 0,
+      postings: postings(from.position + 1, to.position),
+      cells: lastCells(batch),
+    })
     this.#mark = to
     for (const applied of batch) {
       this.#rows -= rowsOf(applied)
@@ -147,6 +153,7 @@ export class Flusher {
     this.#flushes++
     this.#rowsFlushed += to.position - from.position
     tail.flushed(to.position)
+    onFlushed(to)
   }
 
   #take(): readonly AppliedSlot[] {
@@ -178,8 +185,15 @@ export class Flusher {
 }
 
 /** What it adds to a transaction; a slot in which everything was refused is a row too. */
-function rowsOf({ record, keys }: AppliedSlot): number {
-  return Math.max(1, record.offsets.length) + keys.length
+function rowsOf({ record, keys, cells }: AppliedSlot): number {
+  return Math.max(1, record.offsets.length) + keys.length + cells.size
+}
+
+/** The last value of each. */
+function lastCells(batch: readonly AppliedSlot[]): readonly Cell[] {
+  const last = new Map<string, Cell>()
+  for (const { cells } of batch) for (const [key, cell] of cells) last.set(key, cell)
+  return [...last.values()]
 }
 
 function slotToFlush({ record, index }: AppliedSlot): SlotToFlush {

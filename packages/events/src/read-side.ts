@@ -8,6 +8,7 @@
  */
 import type { Bytes } from '@synod/codec'
 import type { Slot } from '@synod/log'
+import type { Term } from './terms.ts'
 
 /** Everything up to here is flushed. Zeroes: nothing. */
 export interface ReadSideMark {
@@ -66,6 +67,31 @@ export interface KeyRow {
   readonly answer: Bytes
 }
 
+/** Where events with a term stand (terms.ts). Of one flush, so about as many postings as it has different terms. */
+export interface Postings {
+  readonly term: Term
+  /** Ascending, at least one. */
+  readonly positions: readonly number[]
+}
+
+export interface PostingsRange {
+  /** Inclusive, both. */
+  readonly from: number
+  readonly to: number
+  readonly backward: boolean
+  /** Positions wanted: so many, or more, or all that there are. */
+  readonly limit: number
+}
+
+/** A piece of the machine's state that is neither stream nor event, by its key. The last value counts; null: there is none any more. */
+export interface Cell {
+  /** Text of at most `cellKeyBytesMax` bytes as UTF-8. */
+  readonly key: string
+  readonly value: Bytes | null
+}
+
+export const cellKeyBytesMax = 2100
+
 export interface Flush {
   /** Where the mark must be; elsewhere the flush is refused as `fenced`. */
   readonly from: ReadSideMark
@@ -78,6 +104,10 @@ export interface Flush {
   readonly keys: readonly KeyRow[]
   /** Keys up to this sequence are forgotten; 0 says nothing. */
   readonly keysForgotten: number
+  /** Those of from.position + 1 to to.position; each term once. */
+  readonly postings: readonly Postings[]
+  /** Each key once. */
+  readonly cells: readonly Cell[]
 }
 
 export interface ReadSide {
@@ -100,6 +130,12 @@ export interface ReadSide {
   slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]>
   /** Keys above the sequence, ascending, `limit` at most. */
   keys(above: number, limit: number): Promise<readonly KeyRow[]>
+  /** Ascending, or descending when backward: the positions of a term in a range, from its end on, `limit` or more unless there are fewer. */
+  postings(term: Term, range: PostingsRange): Promise<readonly number[]>
+  /** Those that are there, in any order. */
+  cellsNamed(keys: readonly string[]): Promise<readonly Cell[]>
+  /** Those whose key begins with the prefix and comes after `after` in the order of their UTF-8 bytes, ascending, `limit` at most. */
+  cells(prefix: string, after: string, limit: number): Promise<readonly Cell[]>
   /** Names become metric labels. */
   counters(): Readonly<Record<string, number>>
   /** Lets a flush finish. Idempotent. */

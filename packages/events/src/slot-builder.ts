@@ -1,7 +1,7 @@
 /** Collects what the commands of one slot did, in growing columns, and cuts a SlotRecord from them when the slot ends. */
 import type { Bytes } from '@synod/codec'
 import type { CommandAt, Slot } from '@synod/log'
-import type { KeyRow } from './read-side.ts'
+import type { Cell, KeyRow } from './read-side.ts'
 import type { StreamWrite } from './append-command.ts'
 import { SlotIndexWriter } from './slot-index.ts'
 import type { SlotRecord } from './slot-record.ts'
@@ -9,6 +9,16 @@ import type { StreamState } from './stream-state.ts'
 import type { Verdict } from './verdict.ts'
 
 const nothing = new Uint8Array(0)
+const noCells: Map<string, Cell> = new Map()
+
+export interface EndedSlot {
+  readonly record: SlotRecord
+  /** What the slot's row says (slot-index.ts). */
+  readonly index: Bytes
+  readonly keys: readonly KeyRow[]
+  /** By key, as they are at the end of the slot. */
+  readonly cells: ReadonlyMap<string, Cell>
+}
 
 export class SlotBuilder {
   #slot: Slot = 0
@@ -22,6 +32,7 @@ export class SlotBuilder {
   /** Events of answered commands. */
   #answered = 0
   #keys: KeyRow[] = []
+  #cells = noCells
 
   /** Called before each command. `firstPosition` counts when it is the slot's first. */
   begin(at: CommandAt, firstPosition: number): void {
@@ -60,8 +71,14 @@ export class SlotBuilder {
     this.#keys.push(row)
   }
 
+  /** A piece of state as it is from this command on (read-side.ts). The value is kept: it must not be a view of something larger. */
+  cell(key: string, value: Bytes | null): void {
+    if (this.#cells === noCells) this.#cells = new Map()
+    this.#cells.set(key, { key, value })
+  }
+
   /** Undefined when no command of the slot was answered. */
-  end(slot: Slot): { readonly record: SlotRecord; readonly index: Bytes; readonly keys: readonly KeyRow[] } | undefined {
+  end(slot: Slot): EndedSlot | undefined {
     if (this.#slot !== slot || this.#index.answers === 0) return undefined
     const count = this.#streams.length
     const record: SlotRecord = {
@@ -73,10 +90,11 @@ export class SlotBuilder {
       offsets: this.#offsets.slice(0, count),
       lengths: this.#lengths.slice(0, count),
     }
-    const ended = { record, index: this.#index.finish(), keys: this.#keys }
+    const ended = { record, index: this.#index.finish(), keys: this.#keys, cells: this.#cells }
     this.#streams = []
     this.#answered = 0
     this.#keys = []
+    this.#cells = noCells
     this.#entry = nothing
     return ended
   }

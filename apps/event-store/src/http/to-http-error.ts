@@ -11,6 +11,11 @@ const statusOf: Readonly<Record<EventStoreError['code'], number>> = {
   unavailable: 503,
   busy: 503,
   aborted: 503,
+  condition_failed: 409,
+  condition_too_broad: 400,
+  stream_tombstoned: 410,
+  group_not_found: 404,
+  group_exists: 409,
 }
 
 /** What to answer for whatever was thrown; undefined for what nobody foresaw: that is a 500, and belongs into the log. */

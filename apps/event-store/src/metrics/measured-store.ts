@@ -4,9 +4,18 @@ import {
   type Appended,
   type AppendRecordsRequest,
   type AppendRequest,
+  type AtomicallyAppended,
+  type AtomicAppendRequest,
+  type AtomicRecordsRequest,
+  type ConsumerGroups,
   type EventStore,
+  type QueryOptions,
+  type QueryPage,
   type ReadOptions,
   type RecordedEvent,
+  type StreamInfo,
+  type StreamInfoOptions,
+  type StreamRetention,
   type SubscribeOptions,
   type SubscriptionMessage,
 } from '@synod/events'
@@ -37,6 +46,30 @@ export class MeasuredStore implements EventStore {
     return this.#timed('all', options, () => this.#inner.readAll(options))
   }
 
+  appendAtomically(request: AtomicAppendRequest, options?: { readonly signal?: AbortSignal }): Promise<AtomicallyAppended> {
+    return this.#timedAppend(() => this.#inner.appendAtomically(request, options))
+  }
+
+  appendRecordsAtomically(request: AtomicRecordsRequest, options?: { readonly signal?: AbortSignal }): Promise<AtomicallyAppended> {
+    return this.#timedAppend(() => this.#inner.appendRecordsAtomically(request, options))
+  }
+
+  query(options: QueryOptions): Promise<QueryPage> {
+    return this.#timed('all', options, () => this.#inner.query(options))
+  }
+
+  streamInfo(stream: string, options: StreamInfoOptions): Promise<StreamInfo> {
+    return this.#timed('stream', options, () => this.#inner.streamInfo(stream, options))
+  }
+
+  get retention(): StreamRetention {
+    return this.#inner.retention
+  }
+
+  get groups(): ConsumerGroups {
+    return this.#inner.groups
+  }
+
   /** Not counted message by message: what is open is counted inside. */
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionMessage> {
     return this.#inner.subscribe(options)
@@ -50,7 +83,7 @@ export class MeasuredStore implements EventStore {
     return this.#inner.close()
   }
 
-  #timedAppend(run: () => Promise<Appended>): Promise<Appended> {
+  #timedAppend<T>(run: () => Promise<T>): Promise<T> {
     const begun = performance.now()
     const appended = run()
     appended.then(
@@ -60,7 +93,7 @@ export class MeasuredStore implements EventStore {
     return appended
   }
 
-  #timed<T>(what: 'stream' | 'all', { consistency }: ReadOptions, run: () => Promise<T>): Promise<T> {
+  #timed<T>(what: 'stream' | 'all', { consistency }: Pick<ReadOptions, 'consistency'>, run: () => Promise<T>): Promise<T> {
     const begun = performance.now()
     const page = run()
     page.then(

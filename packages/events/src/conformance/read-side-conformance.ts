@@ -127,7 +127,7 @@ export function readSideConformance(name: string, make: () => Promise<ReadSideUn
       await flush([[1]])
       const from = samples.mark
       samples.mark = { ...from, slot: 1000 }
-      await side.flush({ from, to: samples.mark, streams: [], slots: [], keys: [], keysForgotten: 0 })
+      await side.flush({ from, to: samples.mark, streams: [], slots: [], keys: [], keysForgotten: 0, postings: [], cells: [] })
       await flush([[1]])
       await reopen()
     })

@@ -30,7 +30,7 @@ export class SampleFlushes {
     this.forgotten += forget
     this.slots.push(...made)
     this.mark = { slot, position, streams: from.streams + streams.length }
-    return { from, to: this.mark, streams, slots: made, keys: rows, keysForgotten: this.forgotten }
+    return { from, to: this.mark, streams, slots: made, keys: rows, keysForgotten: this.forgotten, postings: [], cells: [] }
   }
 
   #slot(slot: number, firstPosition: number, events: SampleSlot): SlotToFlush {

@@ -2,9 +2,11 @@
 import type { Slot } from '@synod/log'
 import {
   ReadSideError,
+  type Cell,
   type EventRow,
   type Flush,
   type KeyRow,
+  type PostingsRange,
   type ReadSide,
   type ReadSideFactory,
   type ReadSideMark,
@@ -13,6 +15,7 @@ import {
   type StreamName,
   type StreamRow,
 } from '../read-side.ts'
+import type { Term } from '../terms.ts'
 
 /** What a disk would hold. Opaque. */
 export interface MemoryReadSideStorage {
@@ -24,6 +27,9 @@ export interface MemoryReadSideStorage {
   readonly events: Map<number, EventRow[]>
   readonly slots: SlotRow[]
   keys: KeyRow[]
+  /** Ascending. */
+  readonly postings: Map<Term, number[]>
+  readonly cells: Map<string, Cell>
 }
 
 export interface MemoryReadSideOptions {
@@ -40,6 +46,8 @@ export function memoryReadSideStorage(): MemoryReadSideStorage {
     events: new Map(),
     slots: [],
     keys: [],
+    postings: new Map(),
+    cells: new Map(),
   }
 }
 
@@ -88,6 +96,15 @@ class MemoryReadSide implements ReadSide {
     for (const slot of batch.slots) this.#addSlot(slot)
     storage.keys.push(...batch.keys)
     storage.keys = storage.keys.filter(({ sequence }) => sequence > batch.keysForgotten)
+    for (const { term, positions } of batch.postings) {
+      const known = storage.postings.get(term)
+      if (known === undefined) storage.postings.set(term, [...positions])
+      else known.push(...positions)
+    }
+    for (const cell of batch.cells) {
+      if (cell.value === null) storage.cells.delete(cell.key)
+      else storage.cells.set(cell.key, cell)
+    }
     storage.mark = batch.to
   }
 
@@ -134,6 +151,28 @@ class MemoryReadSide implements ReadSide {
   async keys(above: number, limit: number): Promise<readonly KeyRow[]> {
     await this.#turn()
     return this.#storage.keys.filter(({ sequence }) => sequence > above).slice(0, limit)
+  }
+
+  async postings(term: Term, { from, to, backward, limit }: PostingsRange): Promise<readonly number[]> {
+    await this.#turn()
+    const all = (this.#storage.postings.get(term) ?? []).filter((position) => position >= from && position <= to)
+    return backward ? all.toReversed().slice(0, limit) : all.slice(0, limit)
+  }
+
+  async cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {
+    await this.#turn()
+    return keys.flatMap((key) => this.#storage.cells.get(key) ?? [])
+  }
+
+  async cells(prefix: string, after: string, limit: number): Promise<readonly Cell[]> {
+    await this.#turn()
+    const [first, from] = [Buffer.from(prefix), Buffer.from(after)]
+    return [...this.#storage.cells.values()]
+      .map((cell) => ({ cell, key: Buffer.from(cell.key) }))
+      .filter(({ key }) => key.subarray(0, first.length).equals(first) && key.compare(from) > 0)
+      .toSorted((a, b) => a.key.compare(b.key))
+      .slice(0, limit)
+      .map(({ cell }) => cell)
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -4,7 +4,9 @@
  */
 import {
   ReadSideError,
+  type Cell,
   type Flush,
+  type PostingsRange,
   type ReadSide,
   type ReadSideMark,
   type SlotRow,
@@ -12,6 +14,7 @@ import {
   type StreamRow,
   type EventRow,
   type KeyRow,
+  type Term,
 } from '@synod/events'
 import { memoryReadSide, memoryReadSideStorage, type MemoryReadSideStorage } from '@synod/events/memory'
 import type { Dice } from './dice.ts'
@@ -137,6 +140,18 @@ class SlowReadSide implements ReadSide {
 
   keys(above: number, limit: number): Promise<readonly KeyRow[]> {
     return this.#read(() => this.#inner.keys(above, limit))
+  }
+
+  postings(term: Term, range: PostingsRange): Promise<readonly number[]> {
+    return this.#read(() => this.#inner.postings(term, range))
+  }
+
+  cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {
+    return this.#read(() => this.#inner.cellsNamed(keys))
+  }
+
+  cells(prefix: string, after: string, limit: number): Promise<readonly Cell[]> {
+    return this.#read(() => this.#inner.cells(prefix, after, limit))
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -1,0 +1,32 @@
+/**
+ * What retention hides. An event is visible when its revision is at or above its stream's first visible one and its position
+ * above what age has hidden there. Verdicts ask as of the command, readers as of now; what is hidden never comes back.
+ */
+import type { StreamState } from './stream-state.ts'
+
+export interface Hidden {
+  /** Revisions below are hidden; one more than the last when all are. */
+  readonly belowRevision: number
+  /** Positions up to this are hidden. */
+  readonly throughPosition: number
+}
+
+export interface Visibility {
+  /** No stream hides anything: the quick way out. */
+  readonly hidesNothing: boolean
+  hiddenIn(stream: StreamState): Hidden
+  /** The same by name, for readers of all events; those that hide nothing may be left out. */
+  hiddenInNamed(streams: ReadonlySet<string>): Promise<ReadonlyMap<string, Hidden>>
+  /** The last revision as an expectation sees it: -1 when there is no such stream, or it was deleted and not used since. */
+  lastRevision(stream: StreamState): number
+  /** Nothing can be appended to it any more. */
+  isTombstoned(stream: StreamState): boolean
+}
+
+export const nothingHidden: Visibility = {
+  hidesNothing: true,
+  hiddenIn: () => ({ belowRevision: 0, throughPosition: 0 }),
+  hiddenInNamed: () => Promise.resolve(new Map()),
+  lastRevision: ({ revision }) => revision,
+  isTombstoned: () => false,
+}
