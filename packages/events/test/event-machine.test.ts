@@ -27,7 +27,8 @@ describe('the machine', () => {
   test('halts at a command version that it does not know', async () => {
     const machine = createEventMachine({ readSide: memoryReadSide() })
     await machine.open()
-    expect(() => applyOne(machine, 1, { version: 2 })).toThrow(/version 2/)
+    expect(() => applyOne(machine, 1, { version: 3 })).toThrow(/version 3/)
+    expect(() => applyOne(machine, 1, { version: 2, body: Uint8Array.of(99) })).toThrow(/kind 99/)
   })
 
   test.each([
