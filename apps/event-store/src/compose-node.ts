@@ -3,7 +3,7 @@
  * only through its port from here on.
  */
 import { randomBytes } from 'node:crypto'
-import { createEventMachine, openEventStore, type EventStore, type ReadSideFactory } from '@synod/events'
+import { createEventMachine, openEventStore, startReclaiming, startTicking, type EventStore, type ReadSideFactory } from '@synod/events'
 import { hostProtocol, type ProtocolFactory } from '@synod/consensus'
 import {
   openVirtualLog,
@@ -86,7 +86,9 @@ export async function composeNode(config: NodeConfig, configFile: string, told: 
       ...(onBatch !== undefined && { onBatch }),
     })
     const { state } = log.status()
-    const events = state === 'wiped' || state === 'foreign' ? undefined : openEventStore({ log, machine })
+    const events = state === 'wiped' || state === 'foreign' ? undefined : openEventStore({ log, machine, node: config.id })
+    const reclaiming = events && startReclaiming({ log, machine, warn: (message) => warn(message, 'store') })
+    const ticking = events && startTicking({ log, machine, self: config.id, voters: () => Object.keys(config.peers) })
     return {
       log,
       ...(events !== undefined && { events }),
@@ -96,11 +98,13 @@ export async function composeNode(config: NodeConfig, configFile: string, told: 
         transport: transport.counters(),
         peers: transport.peerCounters?.() ?? new Map(),
         machine: machine.counters(),
-        events: events?.counters() ?? {},
+        events: { ...events?.counters(), ...ticking?.counters(), ...reclaiming?.counters() },
       }),
       onStatus: (listener) => log.onStatus(listener),
       stepDown: () => log.stepDown(),
       async close() {
+        ticking?.stop()
+        await reclaiming?.stop()
         await events?.close()
         await log.close()
       },

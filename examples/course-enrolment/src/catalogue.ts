@@ -1,13 +1,14 @@
 /**
- * A projection: the list of all courses with the seats that are left, which no single stream holds. It follows all events from its
- * checkpoint on, so a restart takes as long as what it missed, and it is at most a moment behind what was acknowledged.
+ * A projection: the list of all courses with the seats that are left, which no single stream holds. It follows the streams of courses
+ * from its checkpoint on, which moves with what others append, too: a restart takes as long as what it missed, and the list is
+ * at most a moment behind what was acknowledged.
  *
  * An event may come again after a crash, between an event and the checkpoint that holds it. The view is written with the position
  * that it stands at, and continues behind that position: each event is in it once.
  */
 import type { Client } from '@synod/client'
 import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts'
-import { courseOf, type CourseEvent } from './course-event.ts'
+import { category, courseOf, type CourseEvent } from './course-event.ts'
 
 export interface CourseSummary {
   readonly course: string
@@ -64,7 +65,11 @@ export class Catalogue {
   }
 
   async #follow(onCaughtUp: () => void): Promise<void> {
-    for await (const message of this.#client.subscribe({ after: this.#position, signal: this.#ending.signal })) {
+    for await (const message of this.#client.subscribe({
+      after: this.#position,
+      filter: { categories: [category] },
+      signal: this.#ending.signal,
+    })) {
       if (message.kind === 'event') {
         this.#apply(message.event.stream, message.event)
         this.#position = message.event.position
@@ -79,7 +84,7 @@ export class Catalogue {
 
   #apply(stream: string, event: CourseEvent): void {
     const course = courseOf(stream)
-    if (course === undefined) return // the store is shared with others
+    if (course === undefined) return
     const before = this.#courses.get(course)
     if (event.type === 'CourseOpened') this.#courses.set(course, { course, seats: event.data.seats, taken: 0 })
     else if (event.type === 'StudentEnrolled') this.#change(before, 1)

@@ -1,4 +1,4 @@
-import { connect, WrongExpectedRevisionError } from '@synod/client'
+import { connect } from '@synod/client'
 
 type CourseEvent = { type: 'CourseOpened'; data: { seats: number } } | { type: 'StudentEnrolled'; data: { student: string } }
 
@@ -16,20 +16,12 @@ for await (const message of client.subscribe({ stream: course })) {
 }
 await client.close()
 
+// Reads the stream and decides; if somebody else appended meanwhile, once more.
 async function enrol(student: string): Promise<'enrolled' | 'full'> {
-  for (;;) {
-    let free = 0
-    let revision = 0n
-    for await (const event of client.readStream(course)) {
-      free = event.type === 'CourseOpened' ? event.data.seats : free - 1
-      revision = event.revision
-    }
-    if (free === 0) return 'full'
-    try {
-      await client.append(course, { type: 'StudentEnrolled', data: { student } }, { expected: revision })
-      return 'enrolled'
-    } catch (error) {
-      if (!(error instanceof WrongExpectedRevisionError)) throw error // else somebody was faster: read and decide again
-    }
-  }
+  const { appended } = await client.decide(course, {
+    initialState: () => 0,
+    evolve: (free, event) => (event.type === 'CourseOpened' ? event.data.seats : free - 1),
+    decide: (free) => (free > 0 ? { type: 'StudentEnrolled', data: { student } } : undefined),
+  })
+  return appended === undefined ? 'full' : 'enrolled'
 }

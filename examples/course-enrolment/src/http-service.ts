@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { BusyError, UnavailableError, type Client } from '@synod/client'
+import { BusyError, TooManyConflictsError, UnavailableError, type Client } from '@synod/client'
 import type { Catalogue } from './catalogue.ts'
-import { changeCourse } from './change-course.ts'
 import type { CourseEvent } from './course-event.ts'
-import { CourseRefusal, enrol, open, withdraw } from './course.ts'
+import { CourseRefusal } from './course.ts'
+import { enrolStudent, openCourse, withdrawStudent } from './decisions.ts'
 
 const bodyBytesMax = 16 * 1024
-const statuses = { not_opened: 404, opened_otherwise: 409, full: 409 } as const
+const statuses = { not_opened: 404, opened_otherwise: 409, full: 409, seated_elsewhere: 409 } as const
 
 interface Answer {
   readonly status: number
@@ -33,8 +33,8 @@ async function answer(request: IncomingMessage, client: Client<CourseEvent>, cat
     if (error instanceof CourseRefusal) return { status: statuses[error.code], body: { code: error.code, message: error.message } }
     if (error instanceof BadRequest) return { status: 400, body: { code: 'bad_request', message: error.message } }
     // Perhaps it happened: the caller repeats the same request, and it happens once.
-    if (error instanceof UnavailableError || error instanceof BusyError)
-      return { status: 503, body: { code: error.code, message: error.message } }
+    if ([UnavailableError, BusyError, TooManyConflictsError].some((known) => error instanceof known))
+      return { status: 503, body: { code: (error as UnavailableError).code, message: (error as Error).message } }
     console.error(error)
     return { status: 500, body: { code: 'internal', message: (error as Error).message } }
   }
@@ -47,11 +47,11 @@ async function route(request: IncomingMessage, client: Client<CourseEvent>, cata
     if (method === 'GET' && course === undefined) return { status: 200, body: { courses: catalogue.list() } }
     if (method === 'PUT' && course && students === undefined) {
       const seats = await readSeats(request)
-      await changeCourse(client, course, (before) => open(before, seats))
+      await openCourse(client, course, seats)
       return { status: 200, body: { course, seats } }
     }
     if ((method === 'PUT' || method === 'DELETE') && course && students === 'students' && student) {
-      await changeCourse(client, course, (before) => (method === 'PUT' ? enrol(before, student) : withdraw(before, student)))
+      await (method === 'PUT' ? enrolStudent : withdrawStudent)(client, course, student)
       return { status: 200, body: { course, student, isEnrolled: method === 'PUT' } }
     }
   }

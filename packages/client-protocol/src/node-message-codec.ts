@@ -10,10 +10,19 @@
  *   70 fellBehind = position u53 · lag u53
  *   71 checkpoint = position u53
  *   72 pong       =
+ *   73 atomicallyAppended = position u53 · count u32 · revision u53…
+ *   74 queryPage   = considered u53 · end bool · as page
+ *   75 assigned    = generation u53 · count u32 · partition u32…
+ *   76 groupEvents = generation u53 · as page, each with partition u32 · attempt u32 behind its record
+ *   77 settled     = generation u53 · count u32 · position u53…
+ *   78 stale       = as settled
+ *   79 result      = result string
  */
 import { MalformedError, type ByteReader, type ByteWriter, type Bytes } from '@synod/codec'
 import { readMessages, readOptional, requireNoRequest, requireRequest, writeMessage, writeOptional } from './message-frame.ts'
-import type { NodeMessage, StoredRecord } from './messages.ts'
+import { readNumbers, writeNumbers } from './message-shapes.ts'
+import type { NodeMessage } from './messages.ts'
+import { readEvents, writeEvents } from './stored-records.ts'
 
 const kinds = {
   topology: 64,
@@ -25,10 +34,14 @@ const kinds = {
   fellBehind: 70,
   checkpoint: 71,
   pong: 72,
+  atomicallyAppended: 73,
+  queryPage: 74,
+  assigned: 75,
+  groupEvents: 76,
+  settled: 77,
+  stale: 78,
+  result: 79,
 } as const
-
-/** Stream, revision, position and length of an event in a page. */
-export const storedRecordHeadBytes = 24
 
 export function writeNodeMessage(writer: ByteWriter, message: NodeMessage): void {
   const request = message.kind === 'pong' || message.kind === 'topology' ? 0 : message.request
@@ -56,14 +69,33 @@ function writeBody(writer: ByteWriter, message: NodeMessage): void {
       return
     case 'page':
     case 'events':
-      writeEvents(writer, message.events)
-      return
+      return writeEvents(writer, message.events)
     case 'caughtUp':
     case 'checkpoint':
       writer.u53(message.position)
       return
     case 'fellBehind':
       writer.u53(message.position).u53(message.lag)
+      return
+    case 'atomicallyAppended':
+      writer.u53(message.position)
+      return writeNumbers(writer, message.revisions)
+    case 'queryPage':
+      writer.u53(message.considered).bool(message.isEnd)
+      return writeEvents(writer, message.events)
+    case 'assigned':
+      writer.u53(message.generation).u32(message.partitions.length)
+      for (const partition of message.partitions) writer.u32(partition)
+      return
+    case 'groupEvents':
+      writer.u53(message.generation)
+      return writeEvents(writer, message.events, ({ partition, attempt }) => writer.u32(partition).u32(attempt))
+    case 'settled':
+    case 'stale':
+      writer.u53(message.generation)
+      return writeNumbers(writer, message.positions)
+    case 'result':
+      writer.string(message.result)
       return
     case 'pong':
   }
@@ -98,6 +130,35 @@ function readNodeMessage(kind: number, request: number, body: ByteReader): NodeM
       requireNoRequest(request, 'pong')
       return { kind: 'pong' }
     default:
+      return readLaterMessage(kind, request, body)
+  }
+}
+
+/** Kinds from 73 on: each belongs to a request. */
+function readLaterMessage(kind: number, request: number, body: ByteReader): NodeMessage {
+  const of = (name: string): number => requireRequest(request, name)
+  switch (kind) {
+    case kinds.atomicallyAppended:
+      return { kind: 'atomicallyAppended', request: of('atomicallyAppended'), position: body.u53(), revisions: readNumbers(body) }
+    case kinds.queryPage: {
+      const head = { kind: 'queryPage', request: of('queryPage'), considered: body.u53(), isEnd: body.bool() } as const
+      return { ...head, events: readEvents(body) }
+    }
+    case kinds.assigned: {
+      const head = { kind: 'assigned', request: of('assigned'), generation: body.u53() } as const
+      return { ...head, partitions: Array.from({ length: body.count(4) }, () => body.u32()) }
+    }
+    case kinds.groupEvents: {
+      const head = { kind: 'groupEvents', request: of('groupEvents'), generation: body.u53() } as const
+      return { ...head, events: readEvents(body, () => ({ partition: body.u32(), attempt: body.u32() }), 8) }
+    }
+    case kinds.settled:
+      return { kind: 'settled', request: of('settled'), generation: body.u53(), positions: readNumbers(body) }
+    case kinds.stale:
+      return { kind: 'stale', request: of('stale'), generation: body.u53(), positions: readNumbers(body) }
+    case kinds.result:
+      return { kind: 'result', request: of('result'), result: body.string() }
+    default:
       throw new MalformedError(`a node's message of kind ${kind}`)
   }
 }
@@ -108,30 +169,4 @@ function readTopology(body: ByteReader): NodeMessage {
   const members = Array.from({ length: body.count(8) }, () => ({ id: body.string(), url: body.string() }))
   const leader = readOptional(body, () => body.string())
   return { kind: 'topology', cluster, node, members, ...(leader !== undefined && { leader }), isServing: body.bool() }
-}
-
-/** Names once each: a page of one stream has one. */
-function writeEvents(writer: ByteWriter, events: readonly StoredRecord[]): void {
-  const places = new Map<string, number>()
-  for (const { stream } of events) if (!places.has(stream)) places.set(stream, places.size)
-  writer.u32(places.size)
-  for (const name of places.keys()) writer.string(name)
-  writer.u32(events.length)
-  for (const { stream, revision, position, record } of events) {
-    writer
-      .u32(places.get(stream) ?? 0)
-      .u53(revision)
-      .u53(position)
-      .bytes(record)
-  }
-}
-
-function readEvents(body: ByteReader): StoredRecord[] {
-  const names = Array.from({ length: body.count(4) }, () => body.string())
-  return Array.from({ length: body.count(storedRecordHeadBytes) }, () => {
-    const place = body.u32()
-    const stream = names[place]
-    if (stream === undefined) throw new MalformedError(`stream ${place} of ${names.length}`)
-    return { stream, revision: body.u53(), position: body.u53(), record: body.bytes() }
-  })
 }

@@ -30,27 +30,64 @@ const starts = fc.oneof(
   fc.record({ kind: kind('afterPosition'), position: number }),
 )
 
+const expected = fc.oneof(fc.constantFrom('any' as const, 'noStream' as const, 'streamExists' as const), number)
+const records = fc.array(record, { minLength: 1, maxLength: 5 })
+/** Never empty: an empty list comes back as none. */
+const texts = fc.array(text, { minLength: 1, maxLength: 3 })
+const item = fc.tuple(optional('types', texts), optional('tags', texts)).map(([types, tags]) => ({ ...types, ...tags }))
+const items = fc.array(item, { minLength: 1, maxLength: 3 })
+const filter = fc
+  .tuple(optional('items', items), optional('prefixes', texts), optional('categories', texts))
+  .map(([of, prefixes, categories]) => ({ ...of, ...prefixes, ...categories }))
+const condition = fc
+  .tuple(fc.record({ failIfEventsMatch: fc.record({ items }) }), optional('after', number))
+  .map(([query, after]) => ({ ...query, ...after }))
+const reading = fc.record({
+  direction: fc.constantFrom('forward' as const, 'backward' as const),
+  limit: u32,
+  consistency: fc.constantFrom('linearizable' as const, 'local' as const),
+})
+const numbers = fc.array(number, { maxLength: 5 })
+
 const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
-  fc.record({
-    kind: kind('append'),
-    request,
-    stream: text,
-    expected: fc.oneof(fc.constantFrom('any' as const, 'noStream' as const, 'streamExists' as const), number),
-    records: fc.array(record, { minLength: 1, maxLength: 5 }),
-  }),
+  fc.record({ kind: kind('append'), request, stream: text, expected, records }),
   fc
     .tuple(
       optional('stream', text),
       optional('from', number),
+      optional('atLeast', number),
+      fc.record({ kind: kind('read'), request }),
+      reading,
+    )
+    .map(([stream, from, atLeast, head, rest]) => ({ ...stream, ...from, ...atLeast, ...head, ...rest })),
+  fc
+    .tuple(
+      optional('condition', condition),
       fc.record({
-        kind: kind('read'),
+        kind: kind('appendAtomically'),
         request,
-        direction: fc.constantFrom('forward' as const, 'backward' as const),
-        limit: u32,
-        consistency: fc.constantFrom('linearizable' as const, 'local' as const),
+        writes: fc.array(fc.record({ stream: text, expected, records }), { minLength: 1, maxLength: 3 }),
+        checks: fc.array(fc.record({ stream: text, expected }), { maxLength: 3 }),
       }),
     )
-    .map(([stream, from, rest]) => ({ ...stream, ...from, ...rest })),
+    .map(([given, rest]) => ({ ...given, ...rest })),
+  fc
+    .tuple(optional('from', number), optional('atLeast', number), fc.record({ kind: kind('query'), request, filter }), reading)
+    .map(([from, atLeast, head, rest]) => ({ ...from, ...atLeast, ...head, ...rest })),
+  fc.record({ kind: kind('subscribeFiltered'), request, filter, start: starts, creditBytes: u32 }),
+  fc
+    .tuple(optional('consumer', text), fc.record({ kind: kind('consume'), request, group: text, creditBytes: u32 }))
+    .map(([consumer, rest]) => ({ ...consumer, ...rest })),
+  fc.record({ kind: kind('acknowledge'), request, generation: number, positions: numbers }),
+  fc.record({
+    kind: kind('reject'),
+    request,
+    generation: number,
+    position: number,
+    rejection: fc.constantFrom('retry' as const, 'park' as const, 'skip' as const),
+    reason: text,
+  }),
+  fc.record({ kind: kind('call'), request, method: text, argument: text }),
   fc
     .tuple(optional('stream', text), fc.record({ kind: kind('subscribe'), request, start: starts, creditBytes: u32 }))
     .map(([stream, rest]) => ({ ...stream, ...rest })),
@@ -80,6 +117,20 @@ const nodeMessage: fc.Arbitrary<NodeMessage> = fc.oneof(
   fc.record({ kind: kind('fellBehind'), request, position: number, lag: number }),
   fc.record({ kind: kind('checkpoint'), request, position: number }),
   fc.record({ kind: kind('pong') }),
+  fc.record({ kind: kind('atomicallyAppended'), request, position: number, revisions: numbers }),
+  fc.record({ kind: kind('queryPage'), request, events, considered: number, isEnd: fc.boolean() }),
+  fc.record({ kind: kind('assigned'), request, generation: number, partitions: fc.array(u32, { maxLength: 5 }) }),
+  fc.record({
+    kind: kind('groupEvents'),
+    request,
+    generation: number,
+    events: fc.array(fc.record({ stream: text, revision: number, position: number, record, partition: u32, attempt: u32 }), {
+      maxLength: 5,
+    }),
+  }),
+  fc.record({ kind: kind('settled'), request, generation: number, positions: numbers }),
+  fc.record({ kind: kind('stale'), request, generation: number, positions: numbers }),
+  fc.record({ kind: kind('result'), request, result: text }),
 )
 
 function clientFrame(messages: readonly ClientMessage[]): Bytes {
@@ -160,6 +211,32 @@ describe('what is malformed', () => {
     { kind: 'credit', request: 4, bytes: 1000 },
     { kind: 'cancel', request: 4 },
     { kind: 'ping' },
+    { kind: 'read', request: 5, from: 5, direction: 'forward', limit: 10, consistency: 'local', atLeast: 7 },
+    {
+      kind: 'appendAtomically',
+      request: 6,
+      writes: [
+        { stream: 'a', expected: 7, records: [new Uint8Array(9), new Uint8Array(3)] },
+        { stream: 'b', expected: 'any', records: [new Uint8Array(5)] },
+      ],
+      checks: [{ stream: 'c', expected: 'noStream' }],
+      condition: { failIfEventsMatch: { items: [{ types: ['T'], tags: ['x', 'y'] }, { tags: ['z'] }] }, after: 3 },
+    },
+    {
+      kind: 'query',
+      request: 7,
+      filter: { items: [{ types: ['T'] }], prefixes: ['order-'], categories: ['course'] },
+      from: 4,
+      direction: 'backward',
+      limit: 10,
+      consistency: 'linearizable',
+      atLeast: 9,
+    },
+    { kind: 'subscribeFiltered', request: 8, filter: { prefixes: ['o'] }, start: { kind: 'from', from: 1 }, creditBytes: 1000 },
+    { kind: 'consume', request: 9, group: 'g', consumer: 'me', creditBytes: 1000 },
+    { kind: 'acknowledge', request: 9, generation: 1, positions: [4, 5] },
+    { kind: 'reject', request: 9, generation: 1, position: 6, rejection: 'park', reason: 'no' },
+    { kind: 'call', request: 10, method: 'getGroup', argument: '{"group":"g"}' },
   ]
   const stored = (stream: string, position: number) => ({ stream, revision: 1, position, record: new Uint8Array(20) })
   const node: NodeMessage[] = [
@@ -170,6 +247,13 @@ describe('what is malformed', () => {
     { kind: 'events', request: 1, events: [stored('s', 1)] },
     { kind: 'fellBehind', request: 1, position: 1, lag: 9 },
     { kind: 'pong' },
+    { kind: 'atomicallyAppended', request: 1, position: 9, revisions: [1, 2] },
+    { kind: 'queryPage', request: 1, events: [stored('s', 1)], considered: 7, isEnd: false },
+    { kind: 'assigned', request: 1, generation: 3, partitions: [0, 5] },
+    { kind: 'groupEvents', request: 1, generation: 3, events: [{ ...stored('s', 1), partition: 5, attempt: 2 }] },
+    { kind: 'settled', request: 1, generation: 3, positions: [1, 2] },
+    { kind: 'stale', request: 1, generation: 3, positions: [1] },
+    { kind: 'result', request: 1, result: '{"a":1}' },
   ]
 
   test.each<[string, ClientMessage | NodeMessage]>([
@@ -181,6 +265,15 @@ describe('what is malformed', () => {
     const isNode = message.kind === 'appended' || message.kind === 'refused'
     const read = isNode ? () => readNodeFrame(nodeFrame([message])) : () => readClientFrame(clientFrame([message as ClientMessage]))
     expect(read).toThrow(MalformedError)
+  })
+
+  test('whatever belongs to a request, of request 0', () => {
+    const zero = (frame: Bytes): Bytes => frame.fill(0, 1, 5)
+    for (const message of client)
+      if (message.kind !== 'ping') expect(() => readClientFrame(zero(clientFrame([message])))).toThrow(MalformedError)
+    for (const message of node)
+      if (message.kind !== 'pong' && message.kind !== 'topology')
+        expect(() => readNodeFrame(zero(nodeFrame([message])))).toThrow(MalformedError)
   })
 
   test.each([
@@ -195,6 +288,30 @@ describe('what is malformed', () => {
       readNodeFrame,
     ],
     ['nothing', new Uint8Array(0), readNodeFrame],
+    ['an append without writes', clientFrame([{ kind: 'appendAtomically', request: 1, writes: [], checks: [] }]), readClientFrame],
+    [
+      'a write without events',
+      clientFrame([{ kind: 'appendAtomically', request: 1, writes: [{ stream: 'a', expected: 'any', records: [] }], checks: [] }]),
+      readClientFrame,
+    ],
+    [
+      'a condition without items',
+      clientFrame([
+        {
+          kind: 'appendAtomically',
+          request: 1,
+          writes: [{ stream: 'a', expected: 'any', records: [new Uint8Array(1)] }],
+          checks: [],
+          condition: { failIfEventsMatch: { items: [] } },
+        },
+      ]),
+      readClientFrame,
+    ],
+    [
+      'a rejection that there is not',
+      clientFrame([{ kind: 'reject', request: 1, generation: 1, position: 1, rejection: 'skip', reason: '' }]).with(9 + 16, 3),
+      readClientFrame,
+    ],
   ])('%s', (_, frame, read) => {
     expect(() => read(frame)).toThrow(MalformedError)
   })
@@ -229,6 +346,28 @@ describe('what is malformed', () => {
       expect(grownBytesMax).toBeLessThan(100_000_000)
     },
   )
+
+  test('with more items, writes or checks than a message may have', () => {
+    const many = <T>(of: T): T[] => Array.from({ length: 65_537 }, () => of)
+    const [item, check] = [{}, { stream: 's', expected: 'any' as const }]
+    const write = { ...check, records: [new Uint8Array(1)] }
+    const head = { kind: 'appendAtomically' as const, request: 1 }
+    const filtered = (items: object[]): ClientMessage => ({
+      kind: 'subscribeFiltered',
+      request: 1,
+      filter: { items },
+      start: { kind: 'beginning' },
+      creditBytes: 1,
+    })
+    for (const message of [
+      filtered(many(item)),
+      { ...head, writes: many(write), checks: [] },
+      { ...head, writes: [write], checks: many(check) },
+      { ...head, writes: [write], checks: [], condition: { failIfEventsMatch: { items: many(item) } } },
+    ])
+      expect(() => readClientFrame(clientFrame([message]))).toThrow('65537 entries where at most 65536 are allowed')
+    expect(readClientFrame(clientFrame([filtered(many(item).slice(1))]))).toHaveLength(1)
+  })
 
   test('of the largest size, with a count that lies, costs nothing', () => {
     const frame = new Uint8Array(frameBytesMax)

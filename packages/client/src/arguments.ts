@@ -1,5 +1,5 @@
 /** A caller's arguments, checked: some callers write JavaScript. Each throws an InvalidArgumentError that says what is allowed. */
-import type { Start } from '@synod/client-protocol'
+import type { AppendCondition, EventFilter, Expected as ExpectedMessage, QueryItem, Start, StreamCheck } from '@synod/client-protocol'
 import type { Expected } from './client.ts'
 import { InvalidArgumentError } from './client-error.ts'
 
@@ -21,6 +21,11 @@ export function toExpected(expected: unknown): Expected {
     )
   }
   return word
+}
+
+/** As a message tells it. */
+export function expectedMessage(expected: Expected): ExpectedMessage {
+  return typeof expected === 'bigint' ? Number(expected) : expected
 }
 
 /** As a number; places above 2^53 - 1 do not exist. */
@@ -51,6 +56,89 @@ export function toWord<W extends string>(value: unknown, name: string, allowed: 
   const word = allowed.find((candidate) => candidate === value)
   if (word === undefined) throw new InvalidArgumentError(`${name} is ${show(value)}: allowed are ${allowed.join(', ')}`)
   return word
+}
+
+/** Nothing but `items`, at least one. */
+export function toQuery(query: unknown): { readonly items: readonly QueryItem[] } {
+  const { items, ...rest } = toObject(query, 'a query', '{ items: [{ types, tags }] }')
+  requireNothingElse(rest, 'a query', 'items')
+  const list = toItems(items)
+  if (list === undefined)
+    throw new InvalidArgumentError('a query needs at least one item: { items: [{ types, tags }] }; {} matches every event')
+  return { items: list }
+}
+
+/** Undefined where nothing is asked for. */
+export function toFilter(filter: unknown): EventFilter | undefined {
+  if (filter === undefined) return undefined
+  const { items, prefixes, categories, ...rest } = toObject(filter, 'filter', '{ items, prefixes, categories }')
+  requireNothingElse(rest, 'filter', 'items, prefixes and categories')
+  const parts = { items: toItems(items), prefixes: toTexts(prefixes, 'prefixes'), categories: toTexts(categories, 'categories') }
+  return {
+    ...(parts.items !== undefined && { items: parts.items }),
+    ...(parts.prefixes !== undefined && { prefixes: parts.prefixes }),
+    ...(parts.categories !== undefined && { categories: parts.categories }),
+  }
+}
+
+export function toCondition(condition: unknown): AppendCondition | undefined {
+  if (condition === undefined) return undefined
+  const { failIfEventsMatch, after, ...rest } = toObject(condition, 'condition', '{ failIfEventsMatch, after }')
+  requireNothingElse(rest, 'condition', 'failIfEventsMatch and after')
+  const position = toFrom(after, 'after')
+  return { failIfEventsMatch: toQuery(failIfEventsMatch), ...(position !== undefined && { after: position }) }
+}
+
+export function toChecks(checks: unknown): readonly StreamCheck[] {
+  if (checks === undefined) return []
+  return toArray(checks, 'checks').map((check) => {
+    const { stream, expected } = toObject(check, 'a check', '{ stream, expected }')
+    toStream(stream)
+    if (expected === undefined) throw new InvalidArgumentError(`the check of stream ${show(stream)} does not say what is expected`)
+    return { stream: stream as string, expected: expectedMessage(toExpected(expected)) }
+  })
+}
+
+/** The name of a group or a consumer. */
+export function toName(given: unknown, of: string): string {
+  if (typeof given === 'string' && given !== '' && given.isWellFormed()) return given
+  throw new InvalidArgumentError(`the name of ${of} is a text that is not empty, not ${show(given)}`)
+}
+
+export function toArray(given: unknown, name: string): readonly unknown[] {
+  if (Array.isArray(given)) return given as readonly unknown[]
+  throw new InvalidArgumentError(`${name} must be a list, not ${show(given)}`)
+}
+
+export function toObject(given: unknown, name: string, like: string): Readonly<Record<string, unknown>> {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Readonly<Record<string, unknown>>
+  throw new InvalidArgumentError(`${name} must be an object such as ${like}, not ${show(given)}`)
+}
+
+/** A misspelt part of a filter would let everything pass. */
+export function requireNothingElse(rest: object, name: string, allowed: string): void {
+  const [key] = Object.entries(rest).find(([, value]) => value !== undefined) ?? []
+  if (key !== undefined) throw new InvalidArgumentError(`${name} has ${show(key)}: allowed are ${allowed}`)
+}
+
+function toItems(items: unknown): readonly QueryItem[] | undefined {
+  if (items === undefined) return undefined
+  const list = toArray(items, 'items').map((item) => {
+    const { types, tags, ...rest } = toObject(item, 'an item of a query', '{ types, tags }')
+    requireNothingElse(rest, 'an item of a query', 'types and tags')
+    const parts = { types: toTexts(types, 'types'), tags: toTexts(tags, 'tags') }
+    return { ...(parts.types !== undefined && { types: parts.types }), ...(parts.tags !== undefined && { tags: parts.tags }) }
+  })
+  return list.length === 0 ? undefined : list
+}
+
+function toTexts(texts: unknown, name: string): readonly string[] | undefined {
+  if (texts === undefined) return undefined
+  const list = toArray(texts, name)
+  if (!list.every((text) => typeof text === 'string' && text.isWellFormed())) {
+    throw new InvalidArgumentError(`${name} must be a list of well-formed texts`)
+  }
+  return list.length === 0 ? undefined : (list as readonly string[])
 }
 
 function isPlace(value: bigint): boolean {

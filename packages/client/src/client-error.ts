@@ -7,6 +7,12 @@ import type { Expected } from './client.ts'
 
 export type ClientErrorCode =
   | 'wrong_expected_revision'
+  | 'condition_failed'
+  | 'condition_too_broad'
+  | 'too_many_conflicts'
+  | 'stream_tombstoned'
+  | 'group_not_found'
+  | 'group_exists'
   | 'stream_not_found'
   | 'invalid_argument'
   | 'too_large'
@@ -26,19 +32,83 @@ export abstract class ClientError extends Error {
   }
 }
 
-/** Nothing was written: the stream was not as expected. */
+/** What an append met where it expected something else. All of them are told at once. */
+export type Violation =
+  /** A stream was not as expected; `actual` is its last revision, or `noStream`. */
+  | { readonly kind: 'revision'; readonly stream: string; readonly expected: Expected; readonly actual: bigint | 'noStream' }
+  /** The event at this position matches the condition. */
+  | { readonly kind: 'condition'; readonly position: bigint }
+
+/** Nothing was written: a stream was not as expected. */
 export class WrongExpectedRevisionError extends ClientError {
   readonly code = 'wrong_expected_revision'
+  /** The first one that was not as expected. */
   readonly stream: string
   readonly expected: Expected
   /** The stream's last revision, or `noStream`. */
   readonly actual: bigint | 'noStream'
-  constructor(stream: string, expected: Expected, actual: bigint | 'noStream') {
-    super(`stream ${JSON.stringify(stream)} was expected at ${expected} and is at ${actual}: read it again and decide anew`)
+  /** Every check of an atomic append that was violated, its condition among them; of any other append the one. */
+  readonly violations: readonly Violation[]
+  constructor(stream: string, expected: Expected, actual: bigint | 'noStream', violations?: readonly Violation[]) {
+    const others = (violations?.length ?? 1) - 1
+    const more = others === 0 ? '' : ` (and ${others} more checks failed: see violations)`
+    super(`stream ${JSON.stringify(stream)} was expected at ${expected} and is at ${actual}${more}: read it again and decide anew`)
     this.stream = stream
     this.expected = expected
     this.actual = actual
+    this.violations = violations ?? [{ kind: 'revision', stream, expected, actual }]
   }
+}
+
+/** Nothing was written: an event matches the query of the append's condition. */
+export class ConditionFailedError extends ClientError {
+  readonly code = 'condition_failed'
+  /** Of the event that matches. */
+  readonly position: bigint
+  readonly violations: readonly Violation[]
+  constructor(position: bigint) {
+    super(`the event at position ${position} matches the append's condition: read the query again and decide anew`)
+    this.position = position
+    this.violations = [{ kind: 'condition', position }]
+  }
+}
+
+/** Nothing was written: too many events would have to be looked at. Make the query narrower, or `after` higher. */
+export class ConditionTooBroadError extends ClientError {
+  readonly code = 'condition_too_broad'
+}
+
+/** `decide` read, decided and was overtaken as often as it may; nothing was written. `cause` is the last conflict. */
+export class TooManyConflictsError extends ClientError {
+  readonly code = 'too_many_conflicts'
+  readonly attempts: number
+  constructor(attempts: number, cause: WrongExpectedRevisionError | ConditionFailedError) {
+    super(
+      `others were faster in each of ${attempts} attempts, and nothing was written: decide again a little later, allow more (attemptsMax), or decide on less (last: ${cause.message})`,
+      { cause },
+    )
+    this.attempts = attempts
+  }
+}
+
+/** The stream was deleted for ever: nothing is ever appended to it again. Use another name. */
+export class StreamTombstonedError extends ClientError {
+  readonly code = 'stream_tombstoned'
+}
+
+/** There is no such consumer group: make it with `groups.put`. */
+export class GroupNotFoundError extends ClientError {
+  readonly code = 'group_not_found'
+  readonly group: string
+  constructor(group: string) {
+    super(`there is no consumer group ${JSON.stringify(group)}: make it with groups.put`)
+    this.group = group
+  }
+}
+
+/** The group is there, and what cannot change of it differs. Delete it first, or use another name. */
+export class GroupExistsError extends ClientError {
+  readonly code = 'group_exists'
 }
 
 /** The stream has no events. */
@@ -69,7 +139,7 @@ export class EventIdConflictError extends ClientError {
 /** No node gave an answer in time. */
 export class UnavailableError extends ClientError {
   readonly code = 'unavailable'
-  /** True: the append may have happened, or may still happen. False: it has not and will not. False for reads. */
+  /** True: what was asked for may have happened, or may still happen. False: it has not and will not. False for reads. */
   readonly outcomeUnknown: boolean
   /** Of an append: append the same events with these ids again, at any time soon, and it happens once. */
   readonly eventIds: readonly string[]

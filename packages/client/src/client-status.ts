@@ -43,6 +43,7 @@ export interface ClientStatus {
   readonly appendsInFlight: number
   readonly appendBytesInFlight: number
   readonly appendsWaiting: number
+  /** Consumers of groups among them. */
   readonly subscriptions: number
   /** Why the last connection or request failed; undefined when none did. */
   readonly lastProblem: string | undefined

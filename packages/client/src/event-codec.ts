@@ -20,6 +20,19 @@ interface GivenEvent {
   readonly tags?: unknown
 }
 
+/** As HTTP tells an event, with every digit of its numbers (`parseExactly`). */
+export interface ToldEvent {
+  readonly stream: string
+  readonly revision: number
+  readonly position: number
+  readonly id: string
+  readonly type: string
+  readonly data: unknown
+  readonly metadata: unknown
+  readonly tags: readonly string[]
+  readonly recordedAt: string
+}
+
 export class EventCodec {
   readonly #schemas: EventSchemas | undefined
   readonly #skipsUndeclared: boolean
@@ -46,7 +59,27 @@ export class EventCodec {
 
   /** Undefined for an event that is left out. @throws SchemaError, ProtocolViolationError; or the promise rejects */
   decode(stored: StoredRecord): RecordedEvent | undefined | Promise<RecordedEvent | undefined> {
-    const content = contentOf(stored, this.#parseJson)
+    return this.#toEvent(stored, contentOf(stored, this.#parseJson))
+  }
+
+  /** The same of an event as HTTP tells it, which stands in the answer to a call. */
+  decodeJson(told: ToldEvent): RecordedEvent | undefined | Promise<RecordedEvent | undefined> {
+    const { stream, revision, id, type, tags, metadata } = told
+    const parse = (value: unknown): unknown => this.#parseJson(JSON.stringify(value))
+    const content = {
+      stream,
+      id,
+      type,
+      tags,
+      recordedAt: Date.parse(told.recordedAt),
+      data: parse(told.data),
+      metadata: metadata === null ? undefined : parse(metadata),
+    }
+    if (!Number.isFinite(content.recordedAt)) throw undecodable(told, new TypeError(`recorded at ${told.recordedAt}`))
+    return this.#toEvent({ stream, revision, position: told.position }, content)
+  }
+
+  #toEvent(stored: Omit<StoredRecord, 'record'>, content: DecodedContent): RecordedEvent | undefined | Promise<RecordedEvent | undefined> {
     const { stream, id, type, tags, recordedAt } = content
     const at = { stream, revision: BigInt(stored.revision), position: BigInt(stored.position) }
     if (this.#schemas !== undefined && this.#skipsUndeclared && !Object.hasOwn(this.#schemas, type)) return undefined
@@ -122,17 +155,22 @@ type DecodedContent = Omit<EventContent, 'data' | 'metadata'> & {
   readonly metadata: unknown
 }
 
-function contentOf({ stream, revision, record }: StoredRecord, parseJson: (text: string) => unknown): DecodedContent {
+function contentOf(stored: StoredRecord, parseJson: (text: string) => unknown): DecodedContent {
+  const { stream, record } = stored
   try {
     const { data, metadata, ...rest } = decodeRecord(record)
     const parse = (bytes: Bytes): unknown => parseJson(decodeText(bytes))
     return { ...rest, stream, data: parse(data), metadata: metadata === undefined ? undefined : parse(metadata) }
   } catch (cause) {
-    throw new ProtocolViolationError(
-      `the event at revision ${revision} of stream ${JSON.stringify(stream)} does not decode (${(cause as Error).message}): another kind of client wrote it, or a newer one`,
-      { cause },
-    )
+    throw undecodable(stored, cause as Error)
   }
+}
+
+function undecodable({ stream, revision }: Pick<StoredRecord, 'stream' | 'revision'>, cause: Error): ProtocolViolationError {
+  return new ProtocolViolationError(
+    `the event at revision ${revision} of stream ${JSON.stringify(stream)} does not decode (${cause.message}): another kind of client wrote it, or a newer one`,
+    { cause },
+  )
 }
 
 function textOf(issues: readonly StandardSchemaV1.Issue[]): string {

@@ -1,12 +1,13 @@
 /**
  * A read, taken event by event. The next page is asked for when half of the one in hand is taken, so that at most two are held and a
- * reader that leaves early asked for little. Pages follow each other by revision or position, and one that goes back is an error.
+ * reader that leaves early asked for little. Pages follow each other by revision or position, those of a filtered read by how far the
+ * node looked; and one that goes back is an error.
  */
-import type { StoredRecord } from '@synod/client-protocol'
+import type { EventFilter, StoredRecord } from '@synod/client-protocol'
 import { ProtocolViolationError } from './client-error.ts'
 import type { EventCodec } from './event-codec.ts'
 import type { RecordedEvent } from './event-types.ts'
-import type { PageQuery, PageRequest } from './page-request.ts'
+import type { Page, PageQuery, PageRequest } from './page-request.ts'
 
 /** Events of one page at most. */
 export const pageEventsMax = 1024
@@ -15,9 +16,11 @@ const firstPageEvents = 256
 
 export interface ReadRange {
   readonly stream: string | undefined
+  readonly filter: EventFilter | undefined
   readonly from: number | undefined
   readonly direction: 'forward' | 'backward'
   readonly consistency: 'linearizable' | 'local'
+  readonly atLeast: number | undefined
   /** Events in all; Infinity: to the end. */
   readonly limit: number
   readonly signal: AbortSignal | undefined
@@ -32,6 +35,11 @@ export class EventReading implements AsyncIterator<RecordedEvent, undefined, und
   #page: readonly StoredRecord[] = []
   #at = 0
   #last: StoredRecord | undefined
+  /** How far the pages in hand went; undefined before the first. */
+  #reached: number | undefined
+  #considered: number | undefined
+  /** The node said that there is no more. */
+  #isAtEnd = false
   /** Asked for and not in hand yet. */
   #asked: PageRequest | undefined
   #left: number
@@ -43,6 +51,21 @@ export class EventReading implements AsyncIterator<RecordedEvent, undefined, und
     this.#ask = ask
     this.#left = range.limit
     this.#place = range.stream === undefined ? ({ position }) => position : ({ revision }) => revision
+  }
+
+  /** Of the last event received, whether its type is left out or not. */
+  get lastRevision(): number | undefined {
+    return this.#last?.revision
+  }
+
+  /** Of a filtered read: how far every event was considered, by what was received. */
+  get considered(): number | undefined {
+    return this.#considered
+  }
+
+  /** A filtered read received everything that there was. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd
   }
 
   async next(): Promise<IteratorResult<RecordedEvent, undefined>> {
@@ -73,14 +96,14 @@ export class EventReading implements AsyncIterator<RecordedEvent, undefined, und
   }
 
   #askNext(): void {
-    if (this.#asked !== undefined || this.#left <= 0 || this.#isOver) return
-    const { stream, direction, consistency } = this.#range
-    const last = this.#last === undefined ? undefined : this.#place(this.#last)
-    const from = last === undefined ? this.#range.from : direction === 'forward' ? last + 1 : last - 1
+    if (this.#asked !== undefined || this.#left <= 0 || this.#isOver || this.#isAtEnd) return
+    const { stream, filter, direction, consistency, atLeast } = this.#range
+    const reached = this.#reached
+    const from = reached === undefined ? this.#range.from : direction === 'forward' ? reached + 1 : reached - 1
     // Nothing stands before the first event.
-    if (from !== undefined && from < (stream === undefined ? 1 : 0) && last !== undefined) return
-    const limit = Math.min(this.#left, last === undefined ? firstPageEvents : pageEventsMax)
-    this.#asked = this.#ask({ stream, from, direction, limit, consistency })
+    if (from !== undefined && from < (stream === undefined ? 1 : 0) && reached !== undefined) return
+    const limit = Math.min(this.#left, reached === undefined ? firstPageEvents : pageEventsMax)
+    this.#asked = this.#ask({ stream, filter, from, direction, limit, consistency, atLeast })
     // Whoever turns the page hears of it; a reader that left does not want to.
     this.#asked.promise.catch(() => undefined)
   }
@@ -93,25 +116,46 @@ export class EventReading implements AsyncIterator<RecordedEvent, undefined, und
     // Another call of next() was here first.
     if (this.#asked !== asked) return
     this.#asked = undefined
-    if (page.length === 0) return this.#end()
-    if (page.length > this.#left) throw new ProtocolViolationError(`a node answered a read of ${this.#left} events with ${page.length}`)
-    for (const stored of page) this.#check(stored)
-    this.#page = page
+    const { events } = page
+    if (events.length > this.#left) throw new ProtocolViolationError(`a node answered a read of ${this.#left} events with ${events.length}`)
+    for (const stored of events) this.#follow(stored)
+    this.#reach(page)
+    this.#page = events
     this.#at = 0
-    this.#left -= page.length
+    this.#left -= events.length
+    if (events.length === 0 && this.#isAtEnd) this.#end()
   }
 
-  #check(stored: StoredRecord): void {
+  /** The next event of a page. */
+  #follow(stored: StoredRecord): void {
     const { stream, direction } = this.#range
-    const last = this.#last
-    const isBehind =
-      last === undefined || (direction === 'forward' ? this.#place(stored) > this.#place(last) : this.#place(stored) < this.#place(last))
+    const place = this.#place(stored)
+    const before = this.#reached
+    const isBehind = before === undefined || (direction === 'forward' ? place > before : place < before)
     if (!isBehind || (stream !== undefined && stored.stream !== stream)) {
       throw new ProtocolViolationError(
         `a node answered a ${direction} read with revision ${stored.revision} of stream ${JSON.stringify(stored.stream)}, position ${stored.position}, where that cannot follow`,
       )
     }
     this.#last = stored
+    this.#reached = place
+  }
+
+  /** The end of a page: where the next one begins. */
+  #reach({ events, considered, isEnd }: Page): void {
+    this.#isAtEnd = isEnd
+    if (considered === undefined) return
+    const { direction } = this.#range
+    const before = this.#reached
+    const goesBack = before !== undefined && (direction === 'forward' ? considered < before : considered > before)
+    // Not a step further, and not the end: it would be asked for ever.
+    const stands = before === considered && events.length === 0 && !isEnd
+    if (goesBack || stands) {
+      throw new ProtocolViolationError(
+        `a node answered a ${direction} query with everything considered to ${considered}, where ${before} was before`,
+      )
+    }
+    this.#considered = this.#reached = considered
   }
 
   #end(): void {

@@ -1,42 +1,74 @@
 /**
- * The client behind `connect`: three lanes of requests (appends, linearizable reads, local reads), the subscriptions, the connections they
- * share, and one ticker, which runs while anything is open or connected.
+ * The client behind `connect`: lanes of requests (appends, linearizable reads, local reads; calls travel with the reads), what lives long
+ * (subscriptions, memberships), the connections they share, and one ticker, which runs while anything is open or connected.
  */
-import type { Bytes } from '@synod/codec'
-import { AppendRequest } from './append-request.ts'
-import type { Appended, AppendOptions, Client, Expected, ReadOptions, SubscribeOptions, SubscriptionMessage } from './client.ts'
-import { BusyError, ClientClosedError, InvalidArgumentError, TooLargeError } from './client-error.ts'
+import { toStart, toStream, toFilter } from './arguments.ts'
+import { CallRequest, type Call } from './call-request.ts'
+import type {
+  Appended,
+  AppendOptions,
+  AtomicallyAppended,
+  AtomicWrites,
+  Client,
+  QueryOptions,
+  QueryResult,
+  ReadAllOptions,
+  ReadOptions,
+  SubscribeOptions,
+  SubscriptionMessage,
+} from './client.ts'
+import { ClientAppends } from './client-appends.ts'
+import { BusyError, ClientClosedError, InvalidArgumentError } from './client-error.ts'
+import { ClientReads } from './client-reads.ts'
 import { zeroCounters, type ClientStatus } from './client-status.ts'
 import { ClusterConnections } from './cluster-connections.ts'
+import type { ConsumerGroups } from './consumer-groups.ts'
+import { decideOnQuery, decideOnStream, type Decided, type DecideOptions, type QueryDecider, type StreamDecider } from './decision.ts'
 import type { EventCodec } from './event-codec.ts'
-import { EventReading } from './event-reading.ts'
-import { EventSubscription, type SubscriptionHome } from './event-subscription.ts'
+import type { EventFilter, EventQuery } from './event-query.ts'
+import { EventSubscription } from './event-subscription.ts'
 import type { NewEvent, RecordedEvent } from './event-types.ts'
-import { messageBytesMax } from './node-connection.ts'
+import { GroupClient } from './group-client.ts'
+import { GroupMembership } from './group-membership.ts'
+import type { LivingRequest, LongRequestHome } from './long-request.ts'
 import type { ClientLimits } from './options.ts'
-import { PageRequest, type PageQuery } from './page-request.ts'
-import { toExpected, toFrom, toLimit, toStart, toStream, toWord } from './arguments.ts'
+import { PageRequest } from './page-request.ts'
+import type { PendingRequest } from './pending-request.ts'
 import { RequestLane, type LaneLimits } from './request-lane.ts'
+import { StreamCalls } from './stream-calls.ts'
+import type {
+  DeleteStreamOptions,
+  MetadataOptions,
+  StreamInfo,
+  StreamInfoOptions,
+  StreamMetadata,
+  StreamMetadataState,
+} from './stream-facts.ts'
 import { Ticker, tickMilliseconds } from './ticker.ts'
 
+/** Memberships in groups counted with them. */
 const subscriptionsMax = 1024
-/** Pages asked for at a time, linearizable and local each; 8 MiB each at most. */
+/** Pages and calls at a time, linearizable and local each; 8 MiB each at most. */
 const pagesInFlightMax = 64
 const pagesWaitingMax = 16_384
 /** For so long after an append the leader is worth a connection. */
 const leaderTicks = 10_000 / tickMilliseconds
 
 export class EventStoreClient implements Client {
+  readonly groups: ConsumerGroups
   readonly #limits: ClientLimits
   readonly #codec: EventCodec
   readonly #counters = zeroCounters()
   readonly #ticker = new Ticker(() => this.#tick())
   readonly #connections: ClusterConnections
-  readonly #appends: RequestLane
+  readonly #appendLane: RequestLane
   readonly #linearizableReads: RequestLane
   readonly #localReads: RequestLane
-  readonly #subscriptions = new Set<EventSubscription>()
-  readonly #home: SubscriptionHome
+  readonly #living = new Set<LivingRequest>()
+  readonly #home: LongRequestHome
+  readonly #appends: ClientAppends
+  readonly #reads: ClientReads
+  readonly #streams: StreamCalls
   #wantsLeaderUntil = 0
   #closing: Promise<void> | undefined
 
@@ -50,7 +82,7 @@ export class EventStoreClient implements Client {
       () => ({ any: this.#isBusy, leader: this.#ticker.now < this.#wantsLeaderUntil }),
       (servesAgain) => (servesAgain ? this.#wake() : this.#pump()),
     )
-    this.#appends = this.#lane(() => this.#connections.serving(), {
+    this.#appendLane = this.#lane(() => this.#connections.serving(), {
       timeoutMilliseconds: limits.appendTimeout,
       inFlightMax: limits.appendsInFlightMax,
       bytesInFlightMax: limits.appendBytesInFlightMax,
@@ -66,39 +98,89 @@ export class EventStoreClient implements Client {
     }
     this.#linearizableReads = this.#lane(() => this.#connections.serving(), reads)
     this.#localReads = this.#lane(() => this.#connections.any(), reads)
-    this.#home = this.#subscriptionHome()
+    this.#home = this.#longRequestHome()
+    this.#appends = new ClientAppends(codec, {
+      timeout: limits.appendTimeout,
+      counters: this.#counters,
+      isClosed: () => this.#closing !== undefined,
+      submit: (request) => this.#submitAppend(request),
+    })
+    this.#reads = new ClientReads(codec, (query, signal) => {
+      const request = new PageRequest(query, signal, limits.readTimeout, this.#counters)
+      return this.#submit(request, query.consistency === 'local', signal)
+    })
+    const ask = (call: Call, signal: AbortSignal | undefined): Promise<string> =>
+      this.#submit(new CallRequest(call, signal, limits.readTimeout), call.isLocal === true, signal).promise
+    this.#streams = new StreamCalls(codec, ask)
+    this.groups = new GroupClient(codec, ask, (group, { consumer, signal }) => {
+      const membership = { group, consumer, signal, bytesMax: limits.subscriptionBytesMax, timeout: limits.readTimeout }
+      return new GroupMembership(membership, this.#codec, this.#home)
+    })
   }
 
   append(stream: string, events: NewEvent | readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
-    try {
-      const expected = toExpected(options.expected)
-      toStream(stream)
-      options.signal?.throwIfAborted()
-      if (this.#closing !== undefined) throw new ClientClosedError()
-      const list = Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent]
-      if (list.length === 0) throw new InvalidArgumentError('an append needs at least one event')
-      const records = this.#codec.encode(list)
-      return records instanceof Promise
-        ? records.then((checked) => this.#append(stream, expected, checked, options.signal))
-        : this.#append(stream, expected, records, options.signal)
-    } catch (error) {
-      return Promise.reject(error)
+    return this.#appends.append(stream, events, options)
+  }
+
+  appendAtomically(writes: AtomicWrites, options: { readonly signal?: AbortSignal } = {}): Promise<AtomicallyAppended> {
+    return this.#appends.appendAtomically(writes, options)
+  }
+
+  decide<S>(source: string | EventQuery, decider: StreamDecider<S> | QueryDecider<S>, options: DecideOptions = {}): Promise<Decided<S>> {
+    const store = {
+      append: this.append.bind(this),
+      appendAtomically: this.appendAtomically.bind(this),
+      streamInfo: this.streamInfo.bind(this),
+      readStream: this.#reads.readStream.bind(this.#reads),
+      readQuery: this.#reads.readQuery.bind(this.#reads),
     }
+    // The overloads say which goes with which.
+    return typeof source === 'string'
+      ? decideOnStream(store, source, decider as StreamDecider<S>, options)
+      : decideOnQuery(store, source, decider as QueryDecider<S>, options)
   }
 
   readStream(stream: string, options: ReadOptions = {}): AsyncIterable<RecordedEvent> {
-    return this.#read(stream, options)
+    return this.#reads.events(stream, options)
   }
 
-  readAll(options: ReadOptions = {}): AsyncIterable<RecordedEvent> {
-    return this.#read(undefined, options)
+  readAll(options: ReadAllOptions = {}): AsyncIterable<RecordedEvent> {
+    return this.#reads.events(undefined, options)
+  }
+
+  query(filter: EventFilter, options: QueryOptions = {}): Promise<QueryResult> {
+    return this.#reads.query(filter, options)
+  }
+
+  streamInfo(stream: string, options: StreamInfoOptions = {}): Promise<StreamInfo> {
+    return this.#streams.streamInfo(stream, options)
+  }
+
+  streamMetadata(stream: string, options: MetadataOptions = {}): Promise<StreamMetadataState> {
+    return this.#streams.streamMetadata(stream, options)
+  }
+
+  setStreamMetadata(
+    stream: string,
+    metadata: StreamMetadata,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<StreamMetadataState> {
+    return this.#streams.setStreamMetadata(stream, metadata, options)
+  }
+
+  deleteStream(stream: string, options: DeleteStreamOptions = {}): Promise<StreamMetadataState> {
+    return this.#streams.deleteStream(stream, options)
   }
 
   subscribe(options: SubscribeOptions = {}): AsyncIterable<SubscriptionMessage> {
     const { stream, from, after, signal } = options
     if (stream !== undefined) toStream(stream)
+    const filter = toFilter(options.filter)
+    if (stream !== undefined && filter !== undefined) {
+      throw new InvalidArgumentError('stream and filter exclude each other: a filter is for all events')
+    }
     const { subscriptionBytesMax, readTimeout } = this.#limits
-    const range = { stream, start: toStart(from, after), bytesMax: subscriptionBytesMax, timeout: readTimeout, signal }
+    const range = { stream, filter, start: toStart(from, after), bytesMax: subscriptionBytesMax, timeout: readTimeout, signal }
     return { [Symbol.asyncIterator]: () => new EventSubscription(range, this.#codec, this.#home) }
   }
 
@@ -108,10 +190,10 @@ export class EventStoreClient implements Client {
       cluster: this.#connections.cluster,
       leader: this.#connections.leader,
       connections: this.#connections.describe(),
-      appendsInFlight: this.#appends.inFlight,
-      appendBytesInFlight: this.#appends.bytesInFlight,
-      appendsWaiting: this.#appends.open - this.#appends.inFlight,
-      subscriptions: this.#subscriptions.size,
+      appendsInFlight: this.#appendLane.inFlight,
+      appendBytesInFlight: this.#appendLane.bytesInFlight,
+      appendsWaiting: this.#appendLane.open - this.#appendLane.inFlight,
+      subscriptions: this.#living.size,
       lastProblem: this.#connections.lastProblem,
       counters: { ...this.#counters },
     }
@@ -128,51 +210,26 @@ export class EventStoreClient implements Client {
 
   async #close(): Promise<void> {
     const closed = (): Error => new ClientClosedError()
-    for (const subscription of this.#subscriptions) subscription.fail(closed())
+    for (const request of this.#living) request.fail(closed())
     this.#linearizableReads.failAll(closed)
     this.#localReads.failAll(closed)
-    await this.#appends.drain()
+    await this.#appendLane.drain()
     this.#connections.close()
     this.#ticker.stop()
   }
 
-  #append(stream: string, expected: Expected, records: readonly Bytes[], signal: AbortSignal | undefined): Promise<Appended> {
-    const bytes = records.reduce((sum, record) => sum + record.length, 0)
-    if (bytes > messageBytesMax)
-      throw new TooLargeError(`an append of ${bytes} bytes: at most ${messageBytesMax} fit into a message, split it`)
-    const request = new AppendRequest(stream, expected, records, bytes, signal, this.#limits.appendTimeout, this.#counters)
-    // A check that takes its time may have seen either come.
+  #submitAppend(request: PendingRequest<unknown>): void {
+    this.#ticker.start()
+    this.#wantsLeaderUntil = this.#ticker.now + leaderTicks
+    this.#appendLane.submit(request)
+  }
+
+  #submit<R extends PendingRequest<unknown>>(request: R, isLocal: boolean, signal: AbortSignal | undefined): R {
     if (signal?.aborted) request.fail(signal.reason)
     else if (this.#closing !== undefined) request.fail(new ClientClosedError())
     else {
       this.#ticker.start()
-      this.#wantsLeaderUntil = this.#ticker.now + leaderTicks
-      this.#appends.submit(request)
-    }
-    return request.promise
-  }
-
-  #read(stream: string | undefined, options: ReadOptions): AsyncIterable<RecordedEvent> {
-    if (stream !== undefined) toStream(stream)
-    const { signal } = options
-    const range = {
-      stream,
-      from: toFrom(options.from, 'from'),
-      direction: toWord(options.direction, 'direction', ['forward', 'backward']),
-      consistency: toWord(options.consistency, 'consistency', ['linearizable', 'local']),
-      limit: toLimit(options.limit),
-      signal,
-    }
-    return { [Symbol.asyncIterator]: () => new EventReading(range, this.#codec, (query) => this.#ask(query, signal)) }
-  }
-
-  #ask(query: PageQuery, signal: AbortSignal | undefined): PageRequest {
-    const request = new PageRequest(query, signal, this.#limits.readTimeout, this.#counters)
-    if (signal?.aborted) request.fail(signal.reason)
-    else if (this.#closing !== undefined) request.fail(new ClientClosedError())
-    else {
-      this.#ticker.start()
-      const lane = query.consistency === 'local' ? this.#localReads : this.#linearizableReads
+      const lane = isLocal ? this.#localReads : this.#linearizableReads
       lane.submit(request)
     }
     return request
@@ -189,7 +246,7 @@ export class EventStoreClient implements Client {
     })
   }
 
-  #subscriptionHome(): SubscriptionHome {
+  #longRequestHome(): LongRequestHome {
     return {
       now: () => this.#ticker.now,
       target: () => this.#connections.any(),
@@ -198,43 +255,42 @@ export class EventStoreClient implements Client {
       lastProblem: () => this.#connections.lastProblem,
       onResumed: () => this.#counters.resumptions++,
       onEvents: (count) => (this.#counters.eventsReceived += count),
-      enter: (subscription) => {
+      enter: (request) => {
         if (this.#closing !== undefined) return new ClientClosedError()
-        if (this.#subscriptions.size >= subscriptionsMax)
-          return new BusyError(`${subscriptionsMax} subscriptions are open: end some of them`)
-        this.#subscriptions.add(subscription)
+        if (this.#living.size >= subscriptionsMax) return new BusyError(`${subscriptionsMax} subscriptions are open: end some of them`)
+        this.#living.add(request)
         this.#ticker.start()
         return undefined
       },
-      leave: (subscription) => this.#subscriptions.delete(subscription),
+      leave: (request) => this.#living.delete(request),
     }
   }
 
   get #isBusy(): boolean {
-    const requests = this.#appends.open + this.#linearizableReads.open + this.#localReads.open
-    return requests + this.#subscriptions.size > 0
+    const requests = this.#appendLane.open + this.#linearizableReads.open + this.#localReads.open
+    return requests + this.#living.size > 0
   }
 
   #wake(): void {
-    this.#appends.wake()
+    this.#appendLane.wake()
     this.#linearizableReads.wake()
     this.#localReads.wake()
-    for (const subscription of this.#subscriptions) subscription.wake()
+    for (const request of this.#living) request.wake()
   }
 
   #pump(): void {
-    this.#appends.pump()
+    this.#appendLane.pump()
     this.#linearizableReads.pump()
     this.#localReads.pump()
-    for (const subscription of this.#subscriptions) subscription.place()
+    for (const request of this.#living) request.place()
   }
 
   #tick(): void {
     this.#connections.tick()
-    this.#appends.tick()
+    this.#appendLane.tick()
     this.#linearizableReads.tick()
     this.#localReads.tick()
-    for (const subscription of this.#subscriptions) subscription.tick()
+    for (const request of this.#living) request.tick()
     this.#pump()
     if (!this.#isBusy && this.#connections.isEmpty) this.#ticker.stop()
   }

@@ -21,6 +21,23 @@ export function decodeText(bytes: Bytes): string {
   return decoder.decode(bytes)
 }
 
+interface RawJson {
+  readonly rawJSON?: (text: string) => unknown
+}
+
+/**
+ * JSON.parse, but a number that would lose digits is kept as it is written: JSON.stringify gives it back with all of them. Where the platform
+ * cannot do that (JSON.rawJSON, since 2023 to 2025), such numbers are rounded.
+ */
+export function parseExactly(text: string): unknown {
+  const { rawJSON } = JSON as RawJson
+  if (rawJSON === undefined) return JSON.parse(text)
+  return JSON.parse(text, ((_key: string, value: unknown, context?: { readonly source?: string }) => {
+    const source = context?.source
+    return typeof value === 'number' && source !== undefined && String(value) !== source ? rawJSON(source) : value
+  }) as (key: string, value: unknown) => unknown)
+}
+
 function requireNothingLost(value: unknown): void {
   JSON.stringify(value, function (this: unknown, key: string, part: unknown): unknown {
     if (typeof part === 'number' && !Number.isFinite(part)) throw new TypeError(`${part} at ${JSON.stringify(key)} has no form in JSON`)

@@ -55,7 +55,7 @@ export abstract class PendingRequest<T> implements ConnectionRequest {
   abstract message(number: number): ClientMessage
   /** Calls `settle` or `fail`, or says why it has to go again. */
   protected abstract judge(answer: AnswerMessage): Refusal | undefined
-  /** What was sent may have been carried out or not: its connection went before the answer came. */
+  /** What was sent may have been carried out or not: its connection went before the answer came. It may end the request. */
   protected abstract onDoubt(): void
   /** What to tell the caller when its time is up. */
   abstract late(problem: string | undefined): Error
@@ -73,7 +73,7 @@ export abstract class PendingRequest<T> implements ConnectionRequest {
 
   onLost(): void {
     this.onDoubt()
-    this.lane?.onLost(this)
+    if (!this.#isSettled) this.lane?.onLost(this)
   }
 
   settle(value: T): void {

@@ -1,15 +1,15 @@
 /**
- * Appends and a subscription against nodes that do all the wrong things at random: die before or after an append happened, lose the
+ * Appends, atomic ones among them, and a subscription against nodes that do all the wrong things at random: die before or after an append happened, lose the
  * answer, refuse what they did and do what they refused, stall. The same seed makes the same choices; what the network makes of them
  * differs. About 6 s.
  */
 import { expect, vi } from 'vitest'
-import type { ClientMessage } from '@synod/client-protocol'
+import type { ClientMessage, NodeMessage } from '@synod/client-protocol'
 import { decodeRecord } from '@synod/event-record'
 import type { ScriptedConnection, ScriptedNode } from './scripted/scripted-node.ts'
 import { it } from './with-client.ts'
 
-type Append = Extract<ClientMessage, { readonly kind: 'append' }>
+type Append = Extract<ClientMessage, { readonly kind: 'append' | 'appendAtomically' }>
 type Fault = (message: Append, connection: ScriptedConnection) => void
 
 const lanes = 64
@@ -19,6 +19,7 @@ it.for([1, 2])('every append is answered once and stands once, seed %i', { timeo
   const nodes = await world.nodes(3)
   const { store } = nodes[0]
   const dice = new Dice(seed)
+  const carryOut = (message: Append): NodeMessage => (message.kind === 'append' ? store.append(message) : store.appendAtomically(message))
   const restart = async (node: ScriptedNode): Promise<void> => {
     await node.kill()
     await node.start()
@@ -30,23 +31,20 @@ it.for([1, 2])('every append is answered once and stands once, seed %i', { timeo
     void restart(node).then(() => (isRestarting = false))
   }
   const faults: readonly Fault[] = [
-    (message, { node }) => (store.append(message), dies(node)),
+    (message, { node }) => (carryOut(message), dies(node)),
     (_, { node }) => dies(node),
-    (message, connection) => (store.append(message), connection.refuse(message.request, 'unavailable')),
+    (message, connection) => (carryOut(message), connection.refuse(message.request, 'unavailable')),
     ({ request }, connection) => connection.refuse(request, 'unavailable'),
     ({ request }, connection) => connection.refuse(request, 'busy'),
     // Refused, and done later all the same.
-    (message, connection) => (
-      connection.refuse(message.request, 'unavailable'),
-      void setTimeout(() => store.append(message), dice.below(50))
-    ),
-    (message, connection) => void setTimeout(() => connection.send(store.append(message)), dice.below(50)),
-    (message, connection) => (store.append(message), connection.socket.terminate()),
-    (message, connection) => (store.append(message), connection.socket.send(Buffer.from([1, 2, 3]))),
+    (message, connection) => (connection.refuse(message.request, 'unavailable'), void setTimeout(() => carryOut(message), dice.below(50))),
+    (message, connection) => void setTimeout(() => connection.send(carryOut(message)), dice.below(50)),
+    (message, connection) => (carryOut(message), connection.socket.terminate()),
+    (message, connection) => (carryOut(message), connection.socket.send(Buffer.from([1, 2, 3]))),
   ]
   for (const node of nodes) {
     node.intercept = (message, connection) => {
-      if (message.kind !== 'append' || dice.below(100) >= 4) return false
+      if ((message.kind !== 'append' && message.kind !== 'appendAtomically') || dice.below(100) >= 4) return false
       faults[dice.below(faults.length)]?.(message, connection)
       return true
     }
@@ -62,8 +60,19 @@ it.for([1, 2])('every append is answered once and stands once, seed %i', { timeo
     Array.from({ length: lanes }, async (_, lane) => {
       const of: { n: number; revision: bigint; position: bigint }[] = []
       for (let n = 0; n < appendsOfLane; n++) {
+        const stream = `lane-${lane}`
+        if (lane % 4 === 1) {
+          // On a condition that its own event violates: a retry that was judged again would be refused.
+          const tags = [`${lane}/${n}`]
+          const { position, streams } = await client.appendAtomically({
+            writes: [{ stream, events: { type: 'T', data: { lane, n }, tags } }],
+            condition: { failIfEventsMatch: { items: [{ tags }] } },
+          })
+          of.push({ n, position, revision: streams[0]!.revision })
+          continue
+        }
         const expected = lane % 2 === 0 ? { expected: of.at(-1)?.revision ?? ('noStream' as const) } : {}
-        of.push({ n, ...(await client.append(`lane-${lane}`, { type: 'T', data: { lane, n } }, expected)) })
+        of.push({ n, ...(await client.append(stream, { type: 'T', data: { lane, n } }, expected)) })
       }
       return of
     }),

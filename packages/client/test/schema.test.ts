@@ -38,6 +38,45 @@ describe('events declared as a union', () => {
     expect(seats).toEqual([2])
     expectTypeOf(() => connect<CourseEvent>({ nodes: [] })).returns.toEqualTypeOf<Client<CourseEvent>>()
   })
+
+  it('has their types in decisions, atomic appends and groups', async ({ world }) => {
+    const nodes = await world.nodes(1)
+    const client = world.client(nodes) as Client<CourseEvent>
+    const evolve = (free: number, event: RecordedEvent<CourseEvent>): number =>
+      event.type === 'CourseOpened' ? event.data.seats : free - 1
+    const decided = await client.decide('c', {
+      initialState: () => 0,
+      evolve: (free, event) => {
+        expectTypeOf(event).toEqualTypeOf<RecordedEvent<CourseEvent>>()
+        return evolve(free, event)
+      },
+      decide: (free) => {
+        expectTypeOf(free).toBeNumber()
+        return { type: 'CourseOpened', data: { seats: 2 } }
+      },
+    })
+    expectTypeOf(decided.state).toBeNumber()
+    expect(decided.appended?.streams).toEqual([{ stream: 'c', revision: 0n }])
+    const seats = { initialState: () => 0, evolve }
+    const closed = { type: 'CourseClosed', data: {} } as const
+    // Each would be refused by a compiler.
+    const wrong = [
+      // @ts-expect-error no such type
+      () => client.decide('c', { ...seats, decide: () => closed }),
+      // @ts-expect-error a query says which streams to write
+      () => client.decide({ items: [{}] }, { ...seats, decide: () => ({ type: 'CourseOpened', data: { seats: 2 } }) as const }),
+      // @ts-expect-error no such type
+      () => client.decide({ items: [{}] }, { ...seats, decide: () => ({ stream: 'c', events: closed }) }),
+      // @ts-expect-error no such type
+      () => client.appendAtomically({ writes: [{ stream: 'c', events: closed }] }),
+      // @ts-expect-error it has no name
+      () => client.groups.handle('g', (event) => void event.data.name),
+    ]
+    expect(wrong).toHaveLength(5)
+    const { events } = await client.query({})
+    expectTypeOf(events).toEqualTypeOf<readonly RecordedEvent<CourseEvent>[]>()
+    expectTypeOf<Awaited<ReturnType<typeof client.streamInfo>>['lastEvent']>().toEqualTypeOf<RecordedEvent<CourseEvent> | undefined>()
+  })
 })
 
 describe('events declared as schemas', () => {

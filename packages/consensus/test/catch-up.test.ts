@@ -1,5 +1,5 @@
 import { PeerNetwork, type Configuration, type LogStore } from '@synod/log'
-import { memoryLogStore } from '@synod/log/memory'
+import { MemoryDisk, memoryLogStore } from '@synod/log/memory'
 import { memoryNetwork, VirtualScheduler } from '@synod/transport/memory'
 import { ByteReader, ByteWriter, type Bytes } from '@synod/codec'
 import { hostProtocol, majority, type Input, type Protocol } from '@synod/consensus'
@@ -16,9 +16,10 @@ class Rig {
   readonly heard: { peer: string; channel: number; body: Bytes; at: number }[] = []
   readonly failures: Error[] = []
   readonly peers = new Map<string, PeerNetwork>()
+  reclaimedThrough = 0
   emit: (core: Input<Bytes>) => readonly { kind: 'fetch'; from: number; to: number; peer?: string }[] = () => []
 
-  async open(decidedThrough: number, hole?: number): Promise<void> {
+  async open(decidedThrough: number, hole?: number, reclaimsOldest = false): Promise<void> {
     const network = memoryNetwork({ scheduler: this.scheduler })
     const members = ['n1', 'n2', 'n3']
     const configuration: Configuration = {
@@ -45,13 +46,23 @@ class Rig {
       for (const channel of [requestChannel, replyChannel])
         link.on(channel, (_, body) => this.heard.push({ peer, channel, body, at: this.scheduler.now() }))
     }
-    const store: LogStore = memoryLogStore(undefined, { defer: (run) => void this.scheduler.at(this.scheduler.now() + 1, run) })
+    const store: LogStore = memoryLogStore(new MemoryDisk({ pieceBytes: 5 }), {
+      defer: (run) => void this.scheduler.at(this.scheduler.now() + 1, run),
+    })
     await store.open('n1')
     for (let index = 1; index <= decidedThrough; index++) {
       if (index === hole) continue
       const written = store.write([{ op: 'slot', epoch: 1, index, header: text('h'), entry: text(`e${index}`) }])
       await this.scheduler.run(5)
       await written
+    }
+    if (reclaimsOldest) {
+      const decided = store.write([{ op: 'decidedThrough', epoch: 1, index: decidedThrough }])
+      await this.scheduler.run(5)
+      await decided
+      const [oldest] = store.pieces(1, decidedThrough)
+      await store.reclaim(1, oldest!, (async function* () {})())
+      this.reclaimedThrough = oldest!.to
     }
     const core: Protocol<Bytes> = {
       step: (input) => {
@@ -116,6 +127,22 @@ describe('catch-up', () => {
     const [reply] = rig.heard.filter(({ channel }) => channel === replyChannel)
     const reader = new ByteReader(reply?.body ?? new Uint8Array())
     expect([reader.u53(), reader.u32()]).toEqual([2, 4])
+  })
+
+  it('gives no answer for what was reclaimed, and goes on serving the rest', async () => {
+    const rig = new Rig()
+    await rig.open(8, undefined, true)
+    expect(rig.reclaimedThrough).toBeGreaterThan(0)
+    expect(rig.reclaimedThrough).toBeLessThan(8)
+    rig.ask('n2', 1, 8)
+    await rig.scheduler.run(100)
+    expect(rig.heard.filter(({ channel }) => channel === replyChannel)).toEqual([])
+    expect(rig.failures).toEqual([])
+    rig.ask('n2', rig.reclaimedThrough + 1, 8)
+    await rig.scheduler.run(100)
+    const [reply] = rig.heard.filter(({ channel }) => channel === replyChannel)
+    const reader = new ByteReader(reply?.body ?? new Uint8Array())
+    expect([reader.u53(), reader.u32()]).toEqual([rig.reclaimedThrough + 1, 8 - rig.reclaimedThrough])
   })
 
   it('serves nothing across a hole of its own store: what follows would be taught under other indexes', async () => {

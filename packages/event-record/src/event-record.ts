@@ -18,6 +18,8 @@ const jsonContent = 0
 export const recordIdOffset = 9
 const recordedAtOffset = 1
 const fixedBytes = 30
+/** Where the length of the type stands, and behind it the type as UTF-8. */
+export const recordTypeAt = fixedBytes
 
 export interface EventToRecord {
   readonly type: string
@@ -40,19 +42,28 @@ export function encodeRecord(event: EventToRecord, id: Bytes, recordedAt: number
 
 /** Whether the bytes have the shape of a record; text is not decoded. The same answer on every node. */
 export function isRecord(bytes: Bytes): boolean {
-  if (bytes.length < fixedBytes || bytes[0] !== version || bytes[29] !== jsonContent) return false
-  if (u32(bytes, 25) !== 0) return false
+  return recordTagsAt(bytes) > 0
+}
+
+/**
+ * Where the tags of a record begin: count u32, then each as length u32 and text; they reach to the record's end. The type is
+ * found in the same way at `recordTypeAt`. 0 when the bytes do not have the shape of a record. Text is not looked at.
+ */
+export function recordTagsAt(bytes: Bytes): number {
+  if (bytes.length < fixedBytes || bytes[0] !== version || bytes[29] !== jsonContent) return 0
+  if (u32(bytes, 25) !== 0) return 0
   let at = fixedBytes
   at += 4 + u32(bytes, at)
   at += 4 + u32(bytes, at)
   const metadata = bytes[at++]
   if (metadata === 1) at += 4 + u32(bytes, at)
-  else if (metadata !== 0) return false
+  else if (metadata !== 0) return 0
+  const tagsAt = at
   const tags = u32(bytes, at)
   at += 4
-  if (tags * 4 > bytes.length) return false
+  if (tags * 4 > bytes.length) return 0
   for (let tag = 0; tag < tags; tag++) at += 4 + u32(bytes, at)
-  return at === bytes.length
+  return at === bytes.length ? tagsAt : 0
 }
 
 /** The part of a record that its author wrote. */

@@ -4,6 +4,8 @@ export {
   encodeRecord,
   isRecord,
   recordIdOffset,
+  recordTagsAt,
+  recordTypeAt,
   stampRecord,
   type EventContent,
   type EventToRecord,

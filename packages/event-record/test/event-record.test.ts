@@ -9,6 +9,8 @@ import {
   isRecord,
   parseUuid,
   recordIdOffset,
+  recordTagsAt,
+  recordTypeAt,
   stampRecord,
   type EventToRecord,
 } from '@synod/event-record'
@@ -32,6 +34,26 @@ describe('a record', () => {
         expect(decodeRecord(record)).toEqual({ tags: [], ...given, id: formatUuid(id), recordedAt })
         expect(decodeRecordBody(record)).toEqual({ tags: [], ...given })
         expect(record.subarray(recordIdOffset, recordIdOffset + 16)).toEqual(id)
+      }),
+    )
+  })
+
+  test('tells where its type and its tags stand', () => {
+    fc.assert(
+      fc.property(event, (given) => {
+        const record = encodeRecord(given, drawUuid(), 7)
+        const { type, tags = [] } = given
+        const texts = (at: number, count: number): string[] => {
+          const view = new DataView(record.buffer, record.byteOffset)
+          return Array.from({ length: count }, () => {
+            const length = view.getUint32(at)
+            at += 4 + length
+            return new TextDecoder('utf-8', { ignoreBOM: true }).decode(record.subarray(at - length, at))
+          })
+        }
+        expect(texts(recordTypeAt, 1)).toEqual([type])
+        expect(texts(recordTagsAt(record) + 4, tags.length)).toEqual([...tags])
+        expect(recordTagsAt(record.subarray(0, -1))).toBe(0)
       }),
     )
   })

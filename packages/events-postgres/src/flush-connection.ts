@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ReadSideError, type Flush } from '@synod/events'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { flushRows, type TableRows } from './flush-rows.ts'
+import { writeCells } from './cell-rows.ts'
+import { flushRows } from './flush-rows.ts'
 import { fenced, isSameMark, markColumns, markOf } from './mark.ts'
 import { isPassing, readSideErrorOf } from './postgres-failure.ts'
 import type { CheckedOptions } from './postgres-read-side-options.ts'
@@ -29,11 +30,10 @@ export class FlushConnection {
 
   /** Rejects with a ReadSideError. */
   async flush(flush: Flush): Promise<void> {
-    const tables = flushRows(flush)
     const deadline = performance.now() + this.#settings.reconnectTimeoutMs
     for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 2)) {
       try {
-        await this.#attempt(await this.#connected(), flush, tables)
+        await this.#attempt(await this.#connected(), flush)
         return
       } catch (error) {
         await this.#drop()
@@ -49,22 +49,24 @@ export class FlushConnection {
     await this.#drop()
   }
 
-  async #attempt(client: pg.Client, { from, to, keysForgotten }: Flush, tables: readonly TableRows[]): Promise<void> {
+  async #attempt(client: pg.Client, flush: Flush): Promise<void> {
+    const { from, to, keysForgotten, cells } = flush
     const { schema } = this.#settings
-    await client.query('begin')
-    const { rows } = await client.query(`select ${markColumns} from ${schema}.mark for update`)
-    const found = markOf(rows[0])
+    const begun: unknown = await client.query(`begin; select ${markColumns} from ${schema}.mark for update`)
+    const found = markOf((begun as readonly pg.QueryResult[])[1]?.rows[0])
     if (found.boot === this.#boot && isSameMark(found.mark, to) && !isSameMark(from, to)) {
       await client.query('rollback') // an earlier attempt was committed, and its answer was lost
       return
     }
     const expected = { boot: this.#boot, mark: from }
     if (found.boot !== this.#boot || !isSameMark(found.mark, from)) throw fenced(schema, found, expected)
-    for (const { table, rows: buffer } of tables) {
+    for (const { table, rows: buffer } of flushRows(flush)) {
+      if (buffer.rows === 0) continue
       const copy = client.query(copyFrom(`copy ${schema}.${table} from stdin (format binary)`))
       copy.end(buffer.finish())
       await finished(copy)
     }
+    await writeCells(client, schema, cells)
     // Numbers only; several statements are one message.
     await client.query(`delete from ${schema}.keys where sequence <= ${keysForgotten};
       update ${schema}.mark set slot = ${to.slot}, position = ${to.position}, streams = ${to.streams};

@@ -1,5 +1,6 @@
 import type { Flush } from '@synod/events'
 import { CopyBuffer } from './copy-buffer.ts'
+import { postingRows } from './posting-rows.ts'
 import { runBytes, runRows } from './runs.ts'
 
 export interface TableRows {
@@ -8,15 +9,16 @@ export interface TableRows {
   readonly rows: CopyBuffer
 }
 
-/** A flush as rows, without the empty tables. */
-export function flushRows(flush: Flush): readonly TableRows[] {
-  const tables = [
-    { table: 'streams (number, name)', rows: streams(flush) },
-    { table: 'runs (stream, count, revision, places)', rows: runs(flush) },
-    { table: 'slots (slot, first_position, count, index)', rows: slots(flush) },
-    { table: 'keys (sequence, principal, key, digest, answer)', rows: keys(flush) },
-  ]
-  return tables.filter(({ rows }) => rows.rows > 0)
+/**
+ * A flush as rows; a table may have none. Each is made when it is asked for, and what can be very much comes in several:
+ * so neither the work of one turn, nor a statement, nor what is held in memory grows with the flush.
+ */
+export function* flushRows(flush: Flush): Iterable<TableRows> {
+  yield { table: 'streams (number, name)', rows: streams(flush) }
+  yield { table: 'runs (stream, count, revision, places)', rows: runs(flush) }
+  yield { table: 'slots (slot, first_position, count, index)', rows: slots(flush) }
+  yield { table: 'keys (sequence, principal, key, digest, answer)', rows: keys(flush) }
+  for (const rows of postingRows(flush.postings)) yield { table: 'postings (last, first, count, term, positions)', rows }
 }
 
 function streams({ streams: names }: Flush): CopyBuffer {

@@ -4,9 +4,9 @@ import { Migrator, type Migration } from 'kysely/migration'
 import { readSideErrorOf } from './postgres-failure.ts'
 
 /**
- * Rows are only ever added, but for the mark's, which leaves room in its page so that an update touches no index. Names are
- * bytes: any name can be stored, a zero too, and nothing depends on a collation. Columns stand in the order that needs no
- * padding.
+ * Rows are only ever added, but for the mark's and the cells', which leave room in their pages so that an update touches no
+ * index. Names are bytes: any name can be stored, a zero too, and nothing depends on a collation. Columns stand in the order
+ * that needs no padding.
  */
 function migrations(schema: string): Record<string, Migration> {
   return {
@@ -43,6 +43,19 @@ function migrations(schema: string): Record<string, Migration> {
         await sql`truncate ${to('streams')}, ${to('slots')}, ${to('keys')}`.execute(db)
         await sql`alter table ${to('slots')} alter column index set storage main, set (toast_tuple_target = 8160)`.execute(db)
         await sql`update ${to('mark')} set slot = 0, position = 0, streams = 0`.execute(db)
+      },
+    },
+    /** Emptied as well: what was flushed has no postings, and the settings that are remembered gain a member. Cells are updated in place: room in the page. */
+    '0003_postings_and_cells': {
+      async up(db) {
+        const to = (table: string) => sql.table(`${schema}.${table}`)
+        await sql`create table ${to('postings')} (
+          last bigint not null, first bigint not null, count integer not null, term bytea not null,
+          positions bytea storage main not null,
+          primary key (term, last)) with (toast_tuple_target = 8160)`.execute(db)
+        await sql`create table ${to('cells')} (key bytea primary key, value bytea not null) with (fillfactor = 50)`.execute(db)
+        await sql`truncate ${to('streams')}, ${to('runs')}, ${to('slots')}, ${to('keys')}`.execute(db)
+        await sql`update ${to('mark')} set slot = 0, position = 0, streams = 0, settings = null`.execute(db)
       },
     },
   }

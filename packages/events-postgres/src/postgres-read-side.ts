@@ -5,23 +5,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ReadSideError,
+  type Cell,
   type EventRow,
   type Flush,
   type KeyRow,
+  type PostingsQuestion,
+  type PostingsRange,
   type ReadSide,
   type ReadSideFactory,
   type ReadSideMark,
   type SlotRow,
   type StreamName,
   type StreamRow,
+  type Term,
 } from '@synod/events'
 import type { Slot } from '@synod/log'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { endOfPrefix } from './cell-rows.ts'
+import { findPostings } from './find-postings.ts'
 import { FlushConnection } from './flush-connection.ts'
 import { checkMark, markColumns, markOf, type OwnedMark } from './mark.ts'
 import { migrate } from './migrations.ts'
 import { isPassing, readSideErrorOf } from './postgres-failure.ts'
+import { bytes, damaged, text, type Row } from './row.ts'
 import { eventsOfRun } from './runs.ts'
 import { checkOptions, type CheckedOptions, type PostgresReadSideOptions } from './postgres-read-side-options.ts'
 
@@ -34,8 +41,6 @@ export const readSide: ReadSideFactory = {
   name: '@synod/events-postgres',
   create: ({ options }) => new PostgresReadSide(checkOptions(options)),
 }
-
-type Row = readonly (string | number | Buffer | null)[]
 
 class PostgresReadSide implements ReadSide {
   readonly #settings: CheckedOptions
@@ -99,6 +104,17 @@ class PostgresReadSide implements ReadSide {
     this.#counters.read_side_flushes++
     this.#counters.read_side_rows += batch.to.position - batch.from.position
     this.#counters.read_side_flush_ms += Math.round(performance.now() - begun)
+  }
+
+  /** A commit that waits for its WAL has waited for that of all before it. */
+  async sync(): Promise<void> {
+    const { schema } = this.#settings
+    const rows = await this.#query(
+      'synod_sync',
+      `update ${schema}.mark set boot = boot where boot = $1::bigint and set_config('synchronous_commit', 'on', true) = 'on' returning boot`,
+      [this.#left?.boot ?? 0],
+    )
+    if (rows.length === 0) throw new ReadSideError('fenced', `another process has taken the read side ${schema} over: stop this one`)
   }
 
   async streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {
@@ -168,6 +184,24 @@ class PostgresReadSide implements ReadSide {
     return slots
   }
 
+  async slotsAt(positions: readonly number[]): Promise<readonly SlotRow[]> {
+    const { schema } = this.#settings
+    const rows = await this.#query(
+      'synod_slots_at',
+      `select slot, first_position, count, index from ${schema}.slots
+        where first_position in (select (select max(first_position) from ${schema}.slots where first_position <= p) from unnest($1::bigint[]) p)
+        order by first_position`,
+      [positions],
+    )
+    const slots = rows.map(slotOf)
+    let at = 0
+    for (const position of positions) {
+      while (at < slots.length && slots[at]!.firstPosition + slots[at]!.count <= position) at++
+      if ((slots[at]?.firstPosition ?? Infinity) > position) throw damaged(`no slot's row holds position ${position}`)
+    }
+    return slots
+  }
+
   async slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]> {
     const rows = await this.#query(
       'synod_slots',
@@ -191,6 +225,33 @@ class PostgresReadSide implements ReadSide {
       digest: bytes(digest),
       answer: bytes(answer),
     }))
+  }
+
+  async postings(term: Term, range: PostingsRange): Promise<readonly number[]> {
+    const [found] = await this.postingsOf([{ term, ...range }])
+    return found ?? []
+  }
+
+  postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
+    return findPostings(questions, this.#settings.schema, (name, statement, values) => this.#query(name, statement, values))
+  }
+
+  async cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {
+    const rows = await this.#query(
+      'synod_cells_named',
+      `select key, value from ${this.#settings.schema}.cells where key = any($1::bytea[])`,
+      [keys.map((key) => Buffer.from(key))],
+    )
+    return rows.map(cellOf)
+  }
+
+  async cells(prefix: string, after: string, limit: number): Promise<readonly Cell[]> {
+    const rows = await this.#query(
+      'synod_cells',
+      `select key, value from ${this.#settings.schema}.cells where key >= $1::bytea and key < $2::bytea and key > $3::bytea order by key limit $4::bigint`,
+      [Buffer.from(prefix), endOfPrefix(prefix), Buffer.from(after), limit],
+    )
+    return rows.map(cellOf)
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -263,15 +324,6 @@ function slotOf([slot, firstPosition, count, index]: Row): SlotRow {
   return { slot: Number(slot), firstPosition: Number(firstPosition ?? 0), count: Number(count), index: bytes(index) }
 }
 
-function bytes(value: Row[number] | undefined): Uint8Array {
-  if (!Buffer.isBuffer(value)) throw damaged('a column that must hold bytes holds none')
-  return new Uint8Array(value.buffer, value.byteOffset, value.length)
-}
-
-function text(value: Row[number] | undefined): string {
-  return Buffer.from(bytes(value)).toString('utf8')
-}
-
-function damaged(what: string): ReadSideError {
-  return new ReadSideError('damaged', `the read side is damaged (${what}): drop its schema, it is built again from the log`)
+function cellOf([key, value]: Row): Cell {
+  return { key: text(key), value: bytes(value) }
 }

@@ -5,14 +5,16 @@
  *
  *   places = version u8 (1) · [position varint · slot varint, each less the one before · offset varint · length varint]…
  */
-import { ReadSideError, type EventRow, type Flush } from '@synod/events'
+import type { EventRow, Flush, ReadSideError } from '@synod/events'
 import type { CopyBuffer } from './copy-buffer.ts'
+import { damaged } from './row.ts'
+import { VarintReader, varintBytesMax, writeVarint } from './varints.ts'
 
 const version = 1
 /** So that the row stays in its page, and whoever wants one event reads little: about 8 bytes an event. */
 export const runEventsMax = 512
-/** Of one event: four varints of eight bytes. */
-const placeBytesMax = 32
+/** Of one event. */
+const placeBytesMax = 4 * varintBytesMax
 const rowBytes = 34
 
 /** The runs of a flush, by stream and revision: the index is written in its order. */
@@ -26,10 +28,10 @@ export function runRows(flush: Flush, buffer: CopyBuffer): void {
       let [at, count, position, slot] = [1, 0, 0, 0]
       for (; event >= 0 && count < runEventsMax; event = next[event]!, count++) {
         const here = flush.from.position + 1 + event
-        at = varint(places, at, here - position)
-        at = varint(places, at, events.slots[event]! - slot)
-        at = varint(places, at, events.offsets[event]!)
-        at = varint(places, at, events.lengths[event]!)
+        at = writeVarint(places, at, here - position)
+        at = writeVarint(places, at, events.slots[event]! - slot)
+        at = writeVarint(places, at, events.offsets[event]!)
+        at = writeVarint(places, at, events.lengths[event]!)
         position = here
         slot = events.slots[event]!
       }
@@ -50,25 +52,17 @@ export function runBytes({ from, to, slots }: Flush): number {
 
 /** Throws a ReadSideError `damaged`. */
 export function eventsOfRun(stream: number, revision: number, count: number, places: Uint8Array): EventRow[] {
-  if (places[0] !== version) throw damaged(stream, revision)
+  if (places[0] !== version) throw doesNotDecode(stream, revision)
   const events: EventRow[] = []
-  let [at, position, slot] = [1, 0, 0]
-  const read = (): number => {
-    let [value, scale] = [0, 1]
-    for (;;) {
-      const byte = places[at++]
-      if (byte === undefined) throw damaged(stream, revision)
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-      scale *= 128
-    }
+  const reader = new VarintReader(places, 1)
+  for (let [position, slot] = [0, 0]; events.length < count;) {
+    position += reader.next()
+    slot += reader.next()
+    const [offset, length] = [reader.next(), reader.next()]
+    if (Number.isNaN(length)) throw doesNotDecode(stream, revision)
+    events.push({ revision: revision + events.length, position, slot, offset, length })
   }
-  while (events.length < count) {
-    position += read()
-    slot += read()
-    events.push({ revision: revision + events.length, position, slot, offset: read(), length: read() })
-  }
-  if (at !== places.length) throw damaged(stream, revision)
+  if (reader.at !== places.length) throw doesNotDecode(stream, revision)
   return events
 }
 
@@ -107,17 +101,6 @@ function byStream({ slots, from, to }: Flush): { events: Columns; next: Int32Arr
   return { events, next, firstOf }
 }
 
-function varint(bytes: Uint8Array, from: number, value: number): number {
-  let [at, rest] = [from, value]
-  for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128
-  for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128
-  bytes[at++] = rest
-  return at
-}
-
-function damaged(stream: number, revision: number): ReadSideError {
-  return new ReadSideError(
-    'damaged',
-    `the read side is damaged (the row of stream ${stream} from revision ${revision} does not decode): drop its schema, it is built again from the log`,
-  )
+function doesNotDecode(stream: number, revision: number): ReadSideError {
+  return damaged(`the row of stream ${stream} from revision ${revision} does not decode`)
 }

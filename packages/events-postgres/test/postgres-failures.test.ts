@@ -1,5 +1,5 @@
 import { createServer, connect, type AddressInfo } from 'node:net'
-import type { Flush, ReadSide } from '@synod/events'
+import { termOf, type Flush, type ReadSide } from '@synod/events'
 import { postgresReadSide, readSide } from '@synod/events-postgres'
 import { temporaryPostgres, testDatabase } from '@synod/servers'
 import pg from 'pg'
@@ -10,7 +10,11 @@ afterEach(async () => {
   for (const side of opened.splice(0)) await side.close()
 })
 
-/** The n-th flush: a slot with three events of two streams. */
+const everything = { from: 1, to: Number.MAX_SAFE_INTEGER, backward: false, limit: 10_000 }
+const [term, other] = [termOf('type', 'of all'), termOf('type', 'of the second')]
+const counter = 'flushes'
+
+/** The n-th flush: a slot with three events of two streams, postings of two terms, and a cell that counts flushes beside one that comes and goes. */
 function flush(n: number): Flush {
   const at = (slots: number) => ({ slot: slots, position: slots * 3, streams: slots === 0 ? 0 : 2 })
   const slot = {
@@ -30,7 +34,28 @@ function flush(n: number): Flush {
           { number: 2, name: 'two' },
         ]
       : []
-  return { from: at(n - 1), to: at(n), streams, slots: [slot], keys: [], keysForgotten: 0 }
+  return { from: at(n - 1), to: at(n), streams, slots: [slot], keys: [], keysForgotten: 0, postings: postingsOf(n), cells: cellsOf(n) }
+}
+
+function postingsOf(n: number): Flush['postings'] {
+  return [
+    { term, positions: [n * 3 - 2, n * 3 - 1, n * 3] },
+    { term: other, positions: [n * 3 - 2, n * 3] },
+  ]
+}
+
+function cellsOf(n: number): Flush['cells'] {
+  return [
+    { key: counter, value: Uint8Array.of(n) },
+    { key: 'odd', value: n % 2 === 1 ? Uint8Array.of(n) : null },
+  ]
+}
+
+/** The postings and cells are those of so many flushes, and no others. */
+async function expectFlushes(side: ReadSide, flushes: number): Promise<void> {
+  expect(await side.postings(term, everything)).toEqual(Array.from({ length: flushes * 3 }, (_, at) => at + 1))
+  expect(await side.postings(other, everything)).toHaveLength(flushes * 2)
+  expect(await side.cells('', '', 10)).toEqual(cellsOf(flushes).filter(({ value }) => flushes > 0 && value !== null))
 }
 
 async function opening() {
@@ -38,7 +63,12 @@ async function opening() {
   const side = postgresReadSide({ connectionString, reconnectTimeoutMs: 10_000 })
   opened.push(side)
   await side.open('s')
-  return { side, sql: (statement: string) => query(connectionString, statement) }
+  const another = () => {
+    const next = postgresReadSide({ connectionString })
+    opened.push(next)
+    return next
+  }
+  return { side, another, sql: (statement: string) => query(connectionString, statement) }
 }
 
 async function query(connectionString: string, statement: string): Promise<readonly Record<string, unknown>[]> {
@@ -111,6 +141,7 @@ describe('a Postgres read side', () => {
     expect(proxy.eaten()).toBe(1)
     await side.flush(flush(3))
     expect(await query(connectionString, 'select sum(count)::int as events from synod_events.runs')).toEqual([{ events: 9 }])
+    await expectFlushes(side, 3)
   })
 
   test('that lost what was not synced refuses to read and to flush', async () => {
@@ -146,30 +177,95 @@ describe('a Postgres read side', () => {
   })
 
   test('of a newer build is refused', async () => {
-    const { side, sql } = await opening()
+    const { side, another, sql } = await opening()
     await side.close()
     await sql(`insert into synod_events.migration (name, timestamp) values ('0009_later', '')`)
-    const { connectionString } = await testDatabase()
-    const [{ current_database: database } = {}] = await sql('select current_database()')
-    const again = postgresReadSide({ connectionString: connectionString.replace(/[^/]*$/, String(database)) })
-    opened.push(again)
+    const again = another()
     await expect(again.open('s')).rejects.toMatchObject({ code: 'unknown_version' })
   })
 
-  test('of an older build is emptied and begins anew', async () => {
-    const { side, sql } = await opening()
+  test('of an older build is emptied, forgets its settings and begins anew', async () => {
+    const { side, another, sql } = await opening()
     await side.flush(flush(1))
     await side.close()
     await sql(
-      `drop table synod_events.runs; create table synod_events.events (revision bigint); delete from synod_events.migration where name = '0002_runs'`,
+      `drop table synod_events.postings, synod_events.cells; delete from synod_events.migration where name = '0003_postings_and_cells'`,
     )
-    const { connectionString } = await testDatabase()
-    const [{ current_database: database } = {}] = await sql('select current_database()')
-    const again = postgresReadSide({ connectionString: connectionString.replace(/[^/]*$/, String(database)) })
-    opened.push(again)
+    const again = another()
+    expect(await again.open('s and a new member')).toEqual({ slot: 0, position: 0, streams: 0 })
+    await again.flush(flush(1))
+    expect(await again.streamEvents(1, 0, 1)).toHaveLength(2)
+    await expectFlushes(again, 1)
+  })
+
+  test('of the first build is emptied too', async () => {
+    const { side, another, sql } = await opening()
+    await side.flush(flush(1))
+    await side.close()
+    await sql(
+      `drop table synod_events.runs, synod_events.postings, synod_events.cells; create table synod_events.events (revision bigint);
+        delete from synod_events.migration where name in ('0002_runs', '0003_postings_and_cells')`,
+    )
+    const again = another()
     expect(await again.open('s')).toEqual({ slot: 0, position: 0, streams: 0 })
     await again.flush(flush(1))
     expect(await again.streamEvents(1, 0, 1)).toHaveLength(2)
+  })
+
+  test('takes nothing of a flush that fails at its end', async () => {
+    const { side, another, sql } = await opening()
+    await side.flush(flush(1))
+    await sql('alter table synod_events.mark add constraint refused check (slot < 2)')
+    await expect(side.flush(flush(2))).rejects.toMatchObject({ code: 'unavailable' })
+    await sql('alter table synod_events.mark drop constraint refused')
+    const again = another()
+    expect(await again.open('s')).toEqual(flush(1).to)
+    await expectFlushes(again, 1)
+    await again.flush(flush(2))
+    await expectFlushes(again, 2)
+  })
+
+  test('names the term whose postings are damaged', async () => {
+    const { side, sql } = await opening()
+    for (let n = 1; n <= 3; n++) await side.flush(flush(n))
+    const damages = [
+      `positions = '\\x'`,
+      `positions = '\\x01'`,
+      `positions = '\\x0182'`,
+      `positions = '\\x01028000'`,
+      `positions = '\\x0100'`,
+      `positions = '\\x020202'`,
+      `count = 0`,
+      `count = 4`,
+      `first = 5`,
+    ]
+    const hex = Buffer.from(other, 'latin1').toString('hex')
+    const row = `where term = decode('${hex}', 'hex') and last = 6`
+    for (const damage of damages) {
+      await sql(`update synod_events.postings set ${damage} ${row}`)
+      await expect(side.postings(other, everything)).rejects.toMatchObject({
+        code: 'damaged',
+        message: expect.stringContaining(hex),
+      })
+      await sql(`update synod_events.postings set first = 4, count = 2, positions = '\\x0102' ${row}`)
+      expect(await side.postings(other, everything)).toHaveLength(6)
+    }
+  })
+
+  test('finds positions however far apart, and a few of very many', async () => {
+    const { side, sql } = await opening()
+    const positions = [1, 2, 130, 2 ** 31, 2 ** 32 + 5, 2 ** 53 - 2]
+    const far = termOf('tag', 'far')
+    await side.flush({ ...flush(1), postings: [{ term: far, positions }] })
+    expect(await side.postings(far, everything)).toEqual(positions)
+    expect(await side.postings(far, { ...everything, from: 3, to: 2 ** 32, backward: true })).toEqual([2 ** 31, 130])
+    // Reading ten of a common term reads some rows, not all: a damaged row further on is not met.
+    for (let n = 2; n <= 200; n++) await side.flush(flush(n))
+    await sql(`update synod_events.postings set positions = '' where count = 2 and last between 150 and 200`)
+    expect(await side.postings(other, { ...everything, limit: 10 })).toHaveLength(10)
+    expect(await side.postings(other, { ...everything, limit: 10, backward: true })).toHaveLength(10)
+    expect(await side.postings(other, { ...everything, to: 100 })).toHaveLength(65)
+    await expect(side.postings(other, { ...everything, limit: 150 })).rejects.toMatchObject({ code: 'damaged' })
   })
 
   test('survives a killed server, at its mark', async () => {
@@ -183,6 +279,7 @@ describe('a Postgres read side', () => {
     const mark = await next.open('s')
     expect(mark).toEqual(flush(mark.slot + 1).from)
     if (mark.slot > 0) expect(await next.streamEvents(1, 0, mark.slot * 2 - 1)).toHaveLength(mark.slot * 2)
+    await expectFlushes(next, mark.slot)
     await next.flush(flush(mark.slot + 1))
     await expect(side.flush(flush(21))).rejects.toMatchObject({ code: 'fenced' })
     await side.close()

@@ -1,5 +1,5 @@
 /** Checks what a caller gave and makes the command of it. The types promise much of this; a caller over HTTP does not. */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { ByteWriter, MalformedError, type Bytes } from '@synod/codec'
 import { decodeRecordBody, encodeRecord, parseUuid, recordIdOffset, stampRecord, type RecordBody } from '@synod/event-record'
 import type { SessionCommand } from '@synod/log'
@@ -10,7 +10,7 @@ import type { AppendRecordsRequest, AppendRequest, Expected, ProposedEvent } fro
 import { EventStoreError } from './event-store-error.ts'
 
 /** What this node adds to a request. */
-interface Added {
+export interface Added {
   readonly recordedAt: number
   readonly drawId: () => Bytes
 }
@@ -30,9 +30,10 @@ export function appendCommand(request: AppendRequest, limits: EventLimits, { rec
   const blobs = events.map((event, at) => encodeRecord(event, ids[at] ?? drawId(), recordedAt))
   const writes = [{ stream, expected, count: blobs.length }]
   if (idempotencyKey === undefined) return { version: plainAppendVersion, principal, body: encodeAppendCommand({ writes }), blobs }
-  checkText('idempotency key', idempotencyKey, limits.idempotencyKeyBytesMax)
-  if (idempotencyKey === '') throw invalid('idempotency key must not be empty')
-  const key = { key: idempotencyKey, digest: digest(request, ids) }
+  checkKey(idempotencyKey, limits)
+  const hash = createHash('sha256')
+  digestWrite(hash, { stream, expected, events }, ids)
+  const key = { key: idempotencyKey, digest: hash.digest().subarray(0, digestBytes) }
   return { version: plainAppendVersion, principal, body: encodeAppendCommand({ writes, key }), blobs }
 }
 
@@ -52,7 +53,7 @@ export function recordsCommand(request: AppendRecordsRequest, limits: EventLimit
   return { version: plainAppendVersion, principal, body, blobs: records }
 }
 
-function bodyOf(record: Bytes, at: number): RecordBody {
+export function bodyOf(record: Bytes, at: number): RecordBody {
   try {
     return decodeRecordBody(record)
   } catch (error) {
@@ -61,14 +62,14 @@ function bodyOf(record: Bytes, at: number): RecordBody {
   }
 }
 
-function checkTarget(stream: string, expected: Expected, principal: string, limits: EventLimits): void {
+export function checkTarget(stream: string, expected: Expected, principal: string, limits: EventLimits): void {
   checkStreamName(stream, limits)
   if (stream.startsWith('$')) throw invalid(`stream ${JSON.stringify(stream)}: names that begin with $ are reserved`)
   checkExpected(expected)
   checkText('principal', principal, limits.principalBytesMax)
 }
 
-function checkCount(events: readonly unknown[], limits: EventLimits): void {
+export function checkCount(events: readonly unknown[], limits: EventLimits): void {
   if (!Array.isArray(events) || events.length === 0) throw invalid('events must be a list of at least one event')
   if (events.length > limits.requestEventsMax) throw tooLarge('events in a request', events.length, limits.requestEventsMax)
 }
@@ -83,14 +84,14 @@ export function invalid(message: string): EventStoreError {
   return new EventStoreError('invalid_argument', message)
 }
 
-function checkExpected(expected: Expected): void {
+export function checkExpected(expected: Expected): void {
   if (expected === 'any' || expected === 'noStream' || expected === 'streamExists') return
   if (typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0) return
   throw invalid(`expected must be any, noStream, streamExists or a revision (an integer from 0 to 2^53 - 1), not ${describe(expected)}`)
 }
 
 /** Returns its bytes. */
-function checkEvent(event: ProposedEvent | RecordBody, at: number, limits: EventLimits): number {
+export function checkEvent(event: ProposedEvent | RecordBody, at: number, limits: EventLimits): number {
   if (typeof event !== 'object' || event === null) throw invalid(`event ${at} must be an object, not ${describe(event)}`)
   const { type, data, metadata, tags = [] } = event
   let bytes = checkText(`type of event ${at}`, type, limits.typeBytesMax)
@@ -110,7 +111,7 @@ function checkEvent(event: ProposedEvent | RecordBody, at: number, limits: Event
   return bytes
 }
 
-function checkId({ id }: ProposedEvent, at: number): Bytes | undefined {
+export function checkId({ id }: ProposedEvent, at: number): Bytes | undefined {
   if (id === undefined) return undefined
   const bytes = typeof id === 'string' ? parseUuid(id) : undefined
   if (bytes === undefined) throw invalid(`id of event ${at} must be a UUID, not ${describe(id)}`)
@@ -118,7 +119,7 @@ function checkId({ id }: ProposedEvent, at: number): Bytes | undefined {
 }
 
 /** Whatever the streams hold, such a request cannot be meant: "taken" would send its author looking in the wrong place. */
-function checkNoneTwice(ids: readonly (Bytes | undefined)[]): void {
+export function checkNoneTwice(ids: readonly (Bytes | undefined)[]): void {
   if (ids.length === 1) return
   const places = new Map<string, number>()
   for (const [at, id] of ids.entries()) {
@@ -131,7 +132,7 @@ function checkNoneTwice(ids: readonly (Bytes | undefined)[]): void {
 }
 
 /** Returns its length in bytes. A lone surrogate has no UTF-8: two different texts would become one. */
-function checkText(what: string, text: string, bytesMax: number): number {
+export function checkText(what: string, text: string, bytesMax: number): number {
   if (typeof text !== 'string') throw invalid(`${what} must be text, not ${describe(text)}`)
   if (!text.isWellFormed()) throw invalid(`${what} must be well-formed Unicode`)
   const bytes = text.length * 3 <= bytesMax ? text.length : Buffer.byteLength(text)
@@ -139,9 +140,17 @@ function checkText(what: string, text: string, bytesMax: number): number {
   return bytes
 }
 
+export function checkKey(key: string, limits: EventLimits): void {
+  checkText('idempotency key', key, limits.idempotencyKeyBytesMax)
+  if (key === '') throw invalid('idempotency key must not be empty')
+}
+
 /** What was asked for, without what this node added: a retry has other drawn ids and another time. */
-function digest({ stream, expected, events }: AppendRequest, ids: readonly (Bytes | undefined)[]): Bytes {
-  const hash = createHash('sha256')
+export function digestWrite(
+  hash: Hash,
+  { stream, expected, events }: Pick<AppendRequest, 'stream' | 'expected' | 'events'>,
+  ids: readonly (Bytes | undefined)[],
+): void {
   hash.update(new ByteWriter().string(stream).string(String(expected)).u32(events.length).finish())
   events.forEach(({ type, data, metadata, tags = [] }, at) => {
     const head = new ByteWriter().string(type).u32(tags.length)
@@ -154,9 +163,8 @@ function digest({ stream, expected, events }: AppendRequest, ids: readonly (Byte
     hash.update(head.finish()).update(data)
     if (metadata !== undefined) hash.update(metadata)
   })
-  return hash.digest().subarray(0, digestBytes)
 }
 
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
   return (JSON.stringify(value) ?? String(value)).slice(0, 64)
 }

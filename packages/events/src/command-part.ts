@@ -15,6 +15,13 @@ export interface Judged {
   readonly wrote?: readonly StreamWrite[]
 }
 
+/** Commands that are applied together, as far as the log does not leave some out. */
+export interface PrefetchedBatch {
+  readonly commands: readonly Envelope[]
+  /** Those that its commands name. */
+  streams(): ReadonlySet<string>
+}
+
 export interface CommandPart<C> {
   /** Loads what was flushed up to the mark; the commands after it will come. */
   open?(mark: ReadSideMark): Promise<void>
@@ -24,11 +31,12 @@ export interface CommandPart<C> {
   streamsOf(command: C): Iterable<string>
   /**
    * What else the verdicts of these commands need and memory does not have; called when their streams are there. No effect
-   * on the state. Undefined when there is nothing to wait for.
+   * on the state. Undefined when there is nothing to wait for. Plain appends need nothing else, and are not told. What was
+   * loaded for the batch before is not needed any more.
    */
-  prefetch?(commands: readonly C[]): Promise<void> | undefined
+  prefetch?(commands: readonly C[], batch: PrefetchedBatch): Promise<void> | undefined
   /** Synchronous and total. */
   judge(envelope: Envelope, command: C, at: CommandAt): Judged
-  /** Everything up to the mark is in the read side now: what was kept in memory until then may go. */
+  /** Everything up to the mark is in the read side now: what was kept in memory until then may go. Called before the postings go. */
   flushed?(mark: ReadSideMark): void
 }

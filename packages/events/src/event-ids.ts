@@ -46,6 +46,11 @@ export class EventIds {
     return place < 0 ? 0 : this.#positionAt(place)
   }
 
+  /** Whether the position is in the window: then its stream and revision are known. */
+  holds(position: number): boolean {
+    return position >= this.#first && position <= this.#head
+  }
+
   streamNumber(position: number): number {
     return this.#streams[position % this.#capacity] ?? 0
   }

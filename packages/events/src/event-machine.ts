@@ -1,7 +1,7 @@
 /**
  * The replicated machine. A verdict depends on the commands applied before, in log order, and on nothing else: neither on
  * when something was flushed nor on what is cached. Its order is fixed, else a retry would fail on its own events:
- * idempotency key, event ids, expected revision.
+ * idempotency key, event ids, tombstone, then expected revisions, checks and condition together (append-judge.ts).
  *
  * An event's position is dense over all events, its revision dense in its stream. Refused commands change nothing but the
  * memory of keys. What verdicts need is in memory when they are made: ids and keys always, streams by `prefetch`.
@@ -14,18 +14,22 @@ import { decodeAppendCommand } from './append-command.ts'
 import { AppendJudge, malformed } from './append-judge.ts'
 import { commandKind, kindReader, kindVersion, plainAppendVersion, type CommandKind } from './command-kinds.ts'
 import type { CommandPart } from './command-part.ts'
+import { ConditionJudge } from './condition-judge.ts'
 import { EventIds } from './event-ids.ts'
 import { checkEventMachineLimits, eventMachineLimits, type EventMachineLimits } from './event-machine-limits.ts'
 import { Flusher } from './flusher.ts'
+import { GroupPart, type GroupsView } from './groups/group-part.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { PostingsIndex } from './postings-index.ts'
 import type { ReadSide, ReadSideMark, SlotRow } from './read-side.ts'
+import { RetentionClock, type RetentionProgress } from './retention/retention-clock.ts'
+import { RetentionJudge, type RetentionNeeds } from './retention/retention-judge.ts'
 import { SlotBuilder } from './slot-builder.ts'
 import { decodeSlotIndex } from './slot-index.ts'
 import { StreamTable } from './stream-table.ts'
 import { Tail } from './tail.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'
-import { nothingHidden, type Visibility } from './visibility.ts'
+import type { Visibility } from './visibility.ts'
 
 /** Rows asked of the read side at once, when it is read in bulk. */
 const loadRows = 4096
@@ -45,6 +49,7 @@ export interface EventIndex {
   readonly advance: Advance
   readonly postings: PostingsIndex
   readonly visibility: Visibility
+  readonly groups: GroupsView
   readonly readSide: ReadSide
   readonly scheduler: Scheduler
 }
@@ -52,6 +57,10 @@ export interface EventIndex {
 export interface EventMachine extends StateMachine<Verdict> {
   /** For `openEventStore` of the same package. */
   readonly index: EventIndex
+  /** What ticks decided: retention time, how far the voters are. */
+  readonly ticks: RetentionProgress
+  /** Whether, and how often, this node has to tick. For `startTicking` of the same package. */
+  readonly retention: RetentionNeeds
   /** The last position applied. */
   position(): number
   /** Names become metric labels. */
@@ -71,6 +80,8 @@ type Decoded = { readonly part: CommandPart<unknown>; readonly command: unknown 
 class Machine implements EventMachine {
   readonly outputs = { encode: encodeVerdict, decode: decodeVerdict }
   readonly index: EventIndex
+  readonly ticks: RetentionClock
+  readonly retention: RetentionJudge
   readonly #readSide: ReadSide
   readonly #limits: EventMachineLimits
   readonly #streams: StreamTable
@@ -81,6 +92,7 @@ class Machine implements EventMachine {
   readonly #advance: Advance
   readonly #builder = new SlotBuilder()
   readonly #postings: PostingsIndex
+  readonly #conditions: ConditionJudge
   readonly #appends: AppendJudge
   readonly #parts: Readonly<Partial<Record<CommandKind, CommandPart<unknown>>>>
   readonly #prefetchingParts: readonly CommandPart<unknown>[]
@@ -88,6 +100,8 @@ class Machine implements EventMachine {
   #prefetched: readonly Envelope[] = []
   readonly #decoded: (Decoded | undefined)[] = []
   #passed = 0
+  /** All of them are plain appends, or not known. */
+  #isPlain = true
   #closing: Promise<void> | undefined
 
   constructor({ readSide, limits = {}, scheduler = systemScheduler, onFailure = () => {} }: EventMachineOptions) {
@@ -98,8 +112,19 @@ class Machine implements EventMachine {
     this.#ids = new EventIds(this.#limits.idWindow)
     this.#keys = new IdempotencyKeys(this.#limits.keysMax)
     this.#postings = new PostingsIndex(readSide)
-    this.#appends = new AppendJudge(this.#streams, this.#ids, this.#keys, this.#builder)
-    this.#parts = { append: this.#appends as CommandPart<unknown> }
+    this.ticks = new RetentionClock(readSide, this.#builder, () => this.#appends.head)
+    this.retention = new RetentionJudge(this.#streams, this.ticks, readSide, this.#builder)
+    const [streams, ids, tail, postings, visibility] = [this.#streams, this.#ids, this.#tail, this.#postings, this.retention]
+    this.#conditions = new ConditionJudge({ readSide, postings, streams, ids, tail, visibility }, this.#limits.conditionScanMax)
+    const conditions = this.#conditions
+    this.#appends = new AppendJudge({ streams, ids, keys: this.#keys, builder: this.#builder, postings, visibility, conditions })
+    const groups = new GroupPart(readSide, this.#builder, () => this.#appends.head)
+    this.#parts = {
+      append: this.#appends as CommandPart<unknown>,
+      retention: this.retention as CommandPart<unknown>,
+      tick: this.ticks as CommandPart<unknown>,
+      group: groups as CommandPart<unknown>,
+    }
     this.#prefetchingParts = Object.values(this.#parts).filter((part) => part.prefetch !== undefined)
     this.#advance = new Advance(scheduler)
     this.#flusher = new Flusher({
@@ -116,15 +141,16 @@ class Machine implements EventMachine {
       tail: this.#tail,
       advance: this.#advance,
       postings: this.#postings,
-      visibility: nothingHidden,
+      visibility: this.retention,
+      groups,
       readSide,
       scheduler,
     }
   }
 
   async open(): Promise<Slot> {
-    const { idWindow, keysMax } = this.#limits
-    const mark = await this.#readSide.open(`idWindow=${idWindow} keysMax=${keysMax}`)
+    const { idWindow, keysMax, conditionScanMax } = this.#limits
+    const mark = await this.#readSide.open(`idWindow=${idWindow} keysMax=${keysMax} conditionScanMax=${conditionScanMax}`)
     this.#appends.restart(mark.position)
     this.#postings.restart(mark.position)
     this.#streams.restart(mark.streams)
@@ -144,6 +170,10 @@ class Machine implements EventMachine {
     return this.#flusher.mark.slot
   }
 
+  async sync(): Promise<void> {
+    await this.#readSide.sync?.()
+  }
+
   accepting(): boolean {
     return this.#flusher.accepting()
   }
@@ -152,6 +182,7 @@ class Machine implements EventMachine {
     return {
       ...this.#flusher.counters(),
       ...this.#streams.counters(),
+      ...this.ticks.counters(),
       ...this.#readSide.counters(),
       position: this.#tail.head,
       tailBytes: this.#tail.bytes,
@@ -164,12 +195,15 @@ class Machine implements EventMachine {
     this.#prefetched = commands
     this.#decoded.length = this.#passed = 0
     this.#streams.beginBatch()
+    this.#conditions.beginBatch()
+    this.#isPlain = true
     let missing: Set<string> | undefined
     for (const command of commands) {
       // Openings are the log's own; what this build does not know is for `apply` to halt at.
       const decoded = command.session === 0 ? undefined : this.#decode(command)
       this.#decoded.push(decoded)
       if (decoded === undefined || decoded instanceof MalformedError) continue
+      if (command.version !== plainAppendVersion) this.#isPlain = false
       for (const stream of decoded.part.streamsOf(decoded.command))
         if (this.#streams.get(stream) === undefined) (missing ??= new Set()).add(stream)
     }
@@ -194,7 +228,8 @@ class Machine implements EventMachine {
     }
     const { record } = ended
     if (record.offsets.length > 0) this.#tail.push(record)
-    this.#flusher.onApplied(slot, { ...ended, streams: this.#streams.takeCreated(), keysForgotten: this.#keys.forgotten })
+    const [streams, terms] = [this.#streams.takeCreated(), this.#postings.takeListed()]
+    this.#flusher.onApplied(slot, { ...ended, streams, terms, keysForgotten: this.#keys.forgotten })
     if (record.offsets.length > 0) this.#advance.onApplied(record)
   }
 
@@ -218,8 +253,16 @@ class Machine implements EventMachine {
 
   async #close(): Promise<void> {
     // A failed flush was told by onFailure, and the log has what is not flushed.
-    await this.#flusher.drain().catch(() => {})
-    await this.#readSide.close()
+    const isFlushed = await this.#flusher.drain().then(
+      () => true,
+      () => false,
+    )
+    try {
+      // The log saves its state up to here next, and may be without the slots below.
+      if (isFlushed) await this.sync()
+    } finally {
+      await this.#readSide.close()
+    }
   }
 
   /** Commands are applied in the order in which they were prefetched; the log may leave some out. */
@@ -257,12 +300,15 @@ class Machine implements EventMachine {
 
   /** What the parts want besides streams, which are there by now. */
   #prefetchParts(room: Promise<void> | undefined): Promise<void> | undefined {
+    if (this.#isPlain) return undefined
     let waits: Promise<void>[] | undefined
+    const batch = { commands: this.#prefetched, streams: () => this.#prefetchedStreams() }
     for (const part of this.#prefetchingParts) {
-      const commands = this.#decoded.flatMap((decoded) =>
-        decoded === undefined || decoded instanceof MalformedError || decoded.part !== part ? [] : [decoded.command],
-      )
-      const wait = commands.length === 0 ? undefined : part.prefetch?.(commands)
+      const commands = this.#decoded.flatMap((decoded, at) => {
+        if (decoded === undefined || decoded instanceof MalformedError || decoded.part !== part) return []
+        return this.#prefetched[at]!.version === plainAppendVersion ? [] : [decoded.command]
+      })
+      const wait = commands.length === 0 ? undefined : part.prefetch?.(commands, batch)
       if (wait !== undefined) (waits ??= []).push(wait)
     }
     if (waits === undefined) return undefined
@@ -270,9 +316,19 @@ class Machine implements EventMachine {
     return Promise.all(waits).then(() => {})
   }
 
+  #prefetchedStreams(): ReadonlySet<string> {
+    const streams = new Set<string>()
+    for (const decoded of this.#decoded) {
+      if (decoded === undefined || decoded instanceof MalformedError) continue
+      for (const stream of decoded.part.streamsOf(decoded.command)) streams.add(stream)
+    }
+    return streams
+  }
+
   #onFlushed(mark: ReadSideMark): void {
-    this.#postings.flushed(mark.position)
+    // Parts may still need what the postings are about to drop from memory.
     for (const part of Object.values(this.#parts)) part.flushed?.(mark)
+    this.#postings.flushed(mark.position)
   }
 
   async #loadIds(from: number, to: number): Promise<void> {

@@ -24,13 +24,32 @@ export class EventStoreError extends Error {
   }
 }
 
-/** Nothing was written: the stream was not as expected. */
+/** What an append found otherwise than it asked for. */
+export type AppendViolation =
+  | {
+      readonly kind: 'revision'
+      readonly stream: string
+      readonly expected: Expected
+      /** The stream's last revision, or `noStream`. */
+      readonly actual: number | 'noStream'
+    }
+  /** The newest event that matches, of those that count. */
+  | { readonly kind: 'condition'; readonly position: number }
+
+/** Nothing was written: a stream was not as expected. */
 export class WrongExpectedRevisionError extends EventStoreError {
   readonly stream: string
   readonly expected: Expected
   /** The stream's last revision, or `noStream`. */
   readonly actual: number | 'noStream'
-  constructor(stream: string, expected: Expected, actual: number | 'noStream') {
+  /** All that was violated, in the order of writes and checks; the condition, if it was, is the last. The first is told above, too. */
+  readonly violations: readonly AppendViolation[]
+  constructor(
+    stream: string,
+    expected: Expected,
+    actual: number | 'noStream',
+    violations: readonly AppendViolation[] = [{ kind: 'revision', stream, expected, actual }],
+  ) {
     super(
       'wrong_expected_revision',
       `stream ${JSON.stringify(stream)} was expected at ${expected} and is at ${actual}: read it again and decide anew`,
@@ -39,5 +58,22 @@ export class WrongExpectedRevisionError extends EventStoreError {
     this.stream = stream
     this.expected = expected
     this.actual = actual
+    this.violations = violations
+  }
+}
+
+/** Nothing was written: an event matches the condition, and every stream was as expected. */
+export class ConditionFailedError extends EventStoreError {
+  /** Of the newest event that matches, of those that count. */
+  readonly position: number
+  readonly violations: readonly AppendViolation[]
+  constructor(position: number) {
+    super(
+      'condition_failed',
+      `the event at position ${position} matches the condition: nothing was written; read again, decide anew, and give an \`after\` of at least ${position} if it still holds`,
+    )
+    this.name = 'ConditionFailedError'
+    this.position = position
+    this.violations = [{ kind: 'condition', position }]
   }
 }

@@ -163,7 +163,7 @@ export interface StreamInfo {
   /** The first and the last revision that a read gives. The first is one more than the last when all events are hidden. */
   readonly firstRevision: number
   readonly lastRevision: number
-  /** Visible events, age aside: `lastRevision - firstRevision + 1`. */
+  /** Visible events: `lastRevision - firstRevision + 1`. */
   readonly length: number
   /** Absent when no event is visible. */
   readonly lastEvent?: RecordedEvent

@@ -17,6 +17,8 @@ const idleSlots = 4096
 
 export interface AppliedSlot extends EndedSlot {
   readonly streams: readonly StreamName[]
+  /** Of its events, those that no earlier unflushed event has. */
+  readonly terms: number
   /** Keys up to this sequence were forgotten by the end of the slot; not more, or a replay from here would judge otherwise. */
   readonly keysForgotten: number
 }
@@ -184,9 +186,13 @@ export class Flusher {
   }
 }
 
-/** What it adds to a transaction; a slot in which everything was refused is a row too. */
-function rowsOf({ record, keys, cells }: AppliedSlot): number {
-  return Math.max(1, record.offsets.length) + keys.length + cells.size
+/**
+ * What it adds to a transaction; a slot in which everything was refused is a row too. An event brings its type and its
+ * category, every further term counts like an event: 64 tags that nothing else has cost 64 times as much.
+ */
+function rowsOf({ record, terms, keys, cells }: AppliedSlot): number {
+  const events = record.offsets.length
+  return Math.max(1, events, terms - events) + keys.length + cells.size
 }
 
 /** The last value of each. */

@@ -1,6 +1,6 @@
 /** The EventStore on a log and its machine. */
 import type { Bytes } from '@synod/codec'
-import { drawUuid } from '@synod/event-record'
+import { drawUuid, formatUuid } from '@synod/event-record'
 import type { OrderedLog } from '@synod/log'
 import { checkEventLimits, eventLimits, type EventLimits } from './event-limits.ts'
 import type { EventMachine } from './event-machine.ts'
@@ -22,7 +22,6 @@ import type {
   SubscribeOptions,
   SubscriptionMessage,
 } from './event-store.ts'
-import type { ConsumerGroups } from './groups/consumer-groups.ts'
 import { StoreGroups } from './groups/store-groups.ts'
 import { StoreRetention } from './retention/store-retention.ts'
 import type { StreamRetention } from './retention/stream-retention.ts'
@@ -41,6 +40,8 @@ export interface OpenEventStoreOptions {
   readonly now?: () => number
   /** The id of an event that came without one: 16 bytes, never the same twice. Default: a random UUID. */
   readonly drawId?: () => Bytes
+  /** Names this node where groups tell of it. */
+  readonly node?: string
 }
 
 /** Closing the store ends its subscriptions; the log, and with it the machine, is closed by whoever opened it, afterwards. Throws a RangeError for a limit that makes no sense. */
@@ -57,14 +58,14 @@ type Signalled = { readonly signal?: AbortSignal }
 
 class LogEventStore implements OpenedEventStore {
   readonly retention: StreamRetention
-  readonly groups: ConsumerGroups
+  readonly groups: StoreGroups
   readonly #machine: EventMachine
   readonly #proposing: StoreProposing
   readonly #appends: StoreAppends
   readonly #reads: StoreReads
   readonly #subscriptions: StoreSubscriptions
 
-  constructor({ log, machine, limits: given = {}, now = Date.now, drawId = drawUuid }: OpenEventStoreOptions) {
+  constructor({ log, machine, limits: given = {}, now = Date.now, drawId = drawUuid, node = '' }: OpenEventStoreOptions) {
     const limits = checkEventLimits({ ...eventLimits, ...given })
     const reader = new EventReader(machine.index, log)
     this.#machine = machine
@@ -72,8 +73,9 @@ class LogEventStore implements OpenedEventStore {
     this.#appends = new StoreAppends(this.#proposing, limits, now, drawId)
     this.#reads = new StoreReads(log, machine, limits, reader, this.#proposing)
     this.#subscriptions = new StoreSubscriptions(machine.index, limits, reader, this.#proposing)
-    this.retention = new StoreRetention()
-    this.groups = new StoreGroups()
+    this.retention = new StoreRetention(this.#proposing, log, machine, limits)
+    const instance = formatUuid(drawId())
+    this.groups = new StoreGroups({ proposing: this.#proposing, log, machine, reader, limits, node, instance })
   }
 
   append(request: AppendRequest, options: Signalled = {}): Promise<Appended> {
@@ -117,12 +119,15 @@ class LogEventStore implements OpenedEventStore {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return this.#subscriptions.counters()
+    return { ...this.#subscriptions.counters(), ...this.#reads.counters(), ...this.groups.counters() }
   }
 
-  close(): Promise<void> {
-    this.#proposing.close()
+  async close(): Promise<void> {
+    this.#reads.close()
     this.#subscriptions.close()
-    return Promise.resolve()
+    const left = this.groups.close()
+    // Consumers still have something to say.
+    if (!this.groups.isIdle) await left
+    this.#proposing.close()
   }
 }

@@ -83,6 +83,10 @@ export interface PostingsRange {
   readonly limit: number
 }
 
+export interface PostingsQuestion extends PostingsRange {
+  readonly term: Term
+}
+
 /** A piece of the machine's state that is neither stream nor event, by its key. The last value counts; null: there is none any more. */
 export interface Cell {
   /** Text of at most `cellKeyBytesMax` bytes as UTF-8. */
@@ -91,6 +95,9 @@ export interface Cell {
 }
 
 export const cellKeyBytesMax = 2100
+
+/** Positions that one question may ask for. */
+export const slotsAtMax = 256
 
 export interface Flush {
   /** Where the mark must be; elsewhere the flush is refused as `fenced`. */
@@ -118,6 +125,8 @@ export interface ReadSide {
   open(settings: string): Promise<ReadSideMark>
   /** Atomic. One at a time. When it rejects nothing more may be flushed, and nobody knows whether this flush took effect. */
   flush(batch: Flush): Promise<void>
+  /** Makes every flush that was over when it is called durable. Absent: a flush is durable when it resolves. */
+  sync?(): Promise<void>
   /** Those that are there, in any order. */
   streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]>
   /** In any order. Rejects with `damaged` when one is missing. */
@@ -126,12 +135,16 @@ export interface ReadSide {
   streamEvents(streamNumber: number, from: number, to: number): Promise<readonly EventRow[]>
   /** Slots with events, from the one that holds position `from` to the one that holds `to`, ascending. Rejects with `damaged` unless they cover all between. */
   slotsHolding(from: number, to: number): Promise<readonly SlotRow[]>
+  /** The slots that hold these positions (ascending, `slotsAtMax` at most), each slot once, ascending, in one round trip. Rejects with `damaged` unless all are there. */
+  slotsAt(positions: readonly number[]): Promise<readonly SlotRow[]>
   /** Slots from `from` to `to` inclusive that have a row, ascending, `limit` at most. */
   slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]>
   /** Keys above the sequence, ascending, `limit` at most. */
   keys(above: number, limit: number): Promise<readonly KeyRow[]>
   /** Ascending, or descending when backward: the positions of a term in a range, from its end on, `limit` or more unless there are fewer. */
   postings(term: Term, range: PostingsRange): Promise<readonly number[]>
+  /** The same for several, 1,024 at most, in one round trip; the answers in their order. Many ask about one position. */
+  postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]>
   /** Those that are there, in any order. */
   cellsNamed(keys: readonly string[]): Promise<readonly Cell[]>
   /** Those whose key begins with the prefix and comes after `after` in the order of their UTF-8 bytes, ascending, `limit` at most. */

@@ -1,7 +1,8 @@
 /** Appends: checks what callers give, proposes it, and tells the verdict in their words. */
 import type { Bytes } from '@synod/codec'
-import { formatUuid } from '@synod/event-record'
-import { appendCommand, recordsCommand } from './append-request.ts'
+import { appendAnswer, type AppendedVerdict } from './append-answer.ts'
+import { appendCommand, recordsCommand, type Added } from './append-request.ts'
+import { atomicCommand, atomicRecordsCommand } from './atomic-request.ts'
 import type { EventLimits } from './event-limits.ts'
 import type {
   Appended,
@@ -10,12 +11,9 @@ import type {
   AtomicallyAppended,
   AtomicAppendRequest,
   AtomicRecordsRequest,
+  StreamCheck,
 } from './event-store.ts'
-import { EventStoreError, WrongExpectedRevisionError } from './event-store-error.ts'
 import type { StoreProposing } from './store-proposing.ts'
-import type { Verdict } from './verdict.ts'
-
-type Asked = Pick<AppendRequest, 'stream' | 'expected' | 'idempotencyKey'>
 
 interface Signalled {
   readonly signal?: AbortSignal
@@ -36,22 +34,33 @@ export class StoreAppends {
 
   async append(request: AppendRequest, options: Signalled): Promise<Appended> {
     this.#proposing.checkOpen()
-    const command = appendCommand(request, this.#limits, { recordedAt: this.#recordedAt(), drawId: this.#drawId })
-    return appended(await this.#proposing.propose(command, options), request)
+    const command = appendCommand(request, this.#limits, this.#added())
+    const verdict = await this.#proposing.propose(command, options)
+    return appended(appendAnswer(verdict, [request], request.idempotencyKey))
   }
 
   async appendRecords(request: AppendRecordsRequest, options: Signalled): Promise<Appended> {
     this.#proposing.checkOpen()
     const command = recordsCommand(request, this.#limits, this.#recordedAt())
-    return appended(await this.#proposing.propose(command, options), request)
+    return appended(appendAnswer(await this.#proposing.propose(command, options), [request], undefined))
   }
 
-  appendAtomically(_request: AtomicAppendRequest, _options: Signalled): Promise<AtomicallyAppended> {
-    return Promise.reject(new EventStoreError('unavailable', 'being built'))
+  async appendAtomically(request: AtomicAppendRequest, options: Signalled): Promise<AtomicallyAppended> {
+    this.#proposing.checkOpen()
+    const { command, expectations } = atomicCommand(request, this.#limits, this.#added())
+    const verdict = await this.#proposing.propose(command, options)
+    return appendedAtomically(appendAnswer(verdict, expectations, request.idempotencyKey), expectations)
   }
 
-  appendRecordsAtomically(_request: AtomicRecordsRequest, _options: Signalled): Promise<AtomicallyAppended> {
-    return Promise.reject(new EventStoreError('unavailable', 'being built'))
+  async appendRecordsAtomically(request: AtomicRecordsRequest, options: Signalled): Promise<AtomicallyAppended> {
+    this.#proposing.checkOpen()
+    const { command, expectations } = atomicRecordsCommand(request, this.#limits, this.#recordedAt())
+    const verdict = await this.#proposing.propose(command, options)
+    return appendedAtomically(appendAnswer(verdict, expectations, undefined), expectations)
+  }
+
+  #added(): Added {
+    return { recordedAt: this.#recordedAt(), drawId: this.#drawId }
   }
 
   #recordedAt(): number {
@@ -59,25 +68,10 @@ export class StoreAppends {
   }
 }
 
-function appended(verdict: Verdict, { stream, expected, idempotencyKey }: Asked): Appended {
-  switch (verdict.kind) {
-    case 'appended':
-      return { revision: verdict.revisions[0] ?? 0, position: verdict.position }
-    case 'wrongExpectedRevision': {
-      const actual = verdict.violations[0]?.actual ?? -1
-      throw new WrongExpectedRevisionError(stream, expected, actual < 0 ? 'noStream' : actual)
-    }
-    case 'eventIdConflict':
-      throw new EventStoreError(
-        'event_id_conflict',
-        `event id ${formatUuid(verdict.id)} is taken, and the request is not a retry of what was appended with it: nothing was written; use new ids`,
-      )
-    case 'keyReused':
-      throw new EventStoreError(
-        'idempotency_key_reused',
-        `idempotency key ${JSON.stringify(idempotencyKey)} stands for another request: nothing was written; use a new key`,
-      )
-    case 'malformed':
-      throw new EventStoreError('invalid_argument', `nothing was written: ${verdict.why}`)
-  }
+function appended({ revisions, position }: AppendedVerdict): Appended {
+  return { revision: revisions[0] ?? 0, position }
+}
+
+function appendedAtomically({ revisions, position }: AppendedVerdict, expectations: readonly StreamCheck[]): AtomicallyAppended {
+  return { position, streams: revisions.map((revision, write) => ({ stream: expectations[write]?.stream ?? '', revision })) }
 }

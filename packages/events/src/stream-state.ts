@@ -1,20 +1,28 @@
+import type { RecentTerm } from './recent-term.ts'
+import { keepsEverything, type RetentionState } from './retention/retention-state.ts'
+
 const none: number[] = []
 
-/** What is known of a stream: whether it exists, where it ends, and which of its events are in the tail. */
+/** What is known of a stream: whether it exists, where it ends, what it keeps, and which of its events are in the tail. */
 export class StreamState {
   readonly name: string
   /** In the order of first appends, from 1; 0 until then. */
   number: number
   /** The last one; -1 when there is no such stream. */
   revision: number
+  /** What of it is hidden (visibility.ts reads it). A stream that does not exist may have some. */
+  retention: RetentionState
+  /** Where postings of its category were collected last (postings-index.ts). */
+  category: RecentTerm | undefined = undefined
   /** Positions of its newest events, which the tail holds, from `#dropped` on. */
   #recent = none
   #dropped = 0
 
-  constructor(name: string, number = 0, revision = -1) {
+  constructor(name: string, number = 0, revision = -1, retention: RetentionState = keepsEverything) {
     this.name = name
     this.number = number
     this.revision = revision
+    this.retention = retention
   }
 
   get recentCount(): number {

@@ -1,6 +1,7 @@
 /**
- * What retention hides. An event is visible when its revision is at or above its stream's first visible one and its position
- * above what age has hidden there. Verdicts ask as of the command, readers as of now; what is hidden never comes back.
+ * What retention hides; retention/retention-judge.ts decides it. An event is visible when its revision is at or above its
+ * stream's first visible one and its position above what age has hidden there. Verdicts ask as of the command, readers as of
+ * now; what is hidden never comes back.
  */
 import type { StreamState } from './stream-state.ts'
 
@@ -21,12 +22,4 @@ export interface Visibility {
   lastRevision(stream: StreamState): number
   /** Nothing can be appended to it any more. */
   isTombstoned(stream: StreamState): boolean
-}
-
-export const nothingHidden: Visibility = {
-  hidesNothing: true,
-  hiddenIn: () => ({ belowRevision: 0, throughPosition: 0 }),
-  hiddenInNamed: () => Promise.resolve(new Map()),
-  lastRevision: ({ revision }) => revision,
-  isTombstoned: () => false,
 }

@@ -62,6 +62,17 @@ describe('the machine', () => {
       { kind: 'eventIdConflict', id: new Uint8Array(16).fill(3) },
       { kind: 'keyReused' },
       { kind: 'malformed', why: 'no' },
+      {
+        kind: 'violated',
+        revisions: [
+          { place: 0, actual: -1 },
+          { place: 8191, actual: 2 ** 40 },
+        ],
+        position: 2 ** 41,
+      },
+      { kind: 'violated', revisions: [], position: 7 },
+      { kind: 'conditionTooBroad', scanned: 4096 },
+      { kind: 'streamTombstoned', write: 3 },
     ] as const)
       expect(outputs.decode(outputs.encode(verdict))).toEqual(verdict)
     expect(() => outputs.decode(Uint8Array.of(9))).toThrow(/malformed/)
@@ -143,7 +154,7 @@ describe('the machine', () => {
     await machine.close()
   })
 
-  test.each([{ idWindow: 0 }, { keysMax: 1.5 }, { idWindow: 2 ** 29 }])('limits %o make no sense', (limits) => {
+  test.each([{ idWindow: 0 }, { keysMax: 1.5 }, { idWindow: 2 ** 29 }, { conditionScanMax: 2 ** 21 }])('limits %o make no sense', (limits) => {
     expect(() => createEventMachine({ readSide: memoryReadSide(), limits })).toThrow(RangeError)
   })
 

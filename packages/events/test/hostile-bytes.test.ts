@@ -4,7 +4,8 @@ import { fuzzDecoder } from '@synod/codec/fuzz'
 import { decodeAppendCommand, ReadSideError } from '@synod/events'
 import { memoryReadSide } from '@synod/events/memory'
 import { expect, test } from 'vitest'
-import { encodeAppendCommand } from '../src/append-command.ts'
+import { encodeAppendCommand, encodeAtomicAppend, readAtomicAppend } from '../src/append-command.ts'
+import { kindReader } from '../src/command-kinds.ts'
 import { decodeSlotIndex } from '../src/slot-index.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from '../src/verdict.ts'
 import { event, openNode } from './node.ts'
@@ -31,6 +32,37 @@ test('120,000 hostile commands are refused or are commands, and leave no memory 
   expect(grownBytesMax).toBeLessThan(100_000_000)
 })
 
+test('120,000 hostile atomic appends are refused or are commands, and leave no memory in use', () => {
+  const writes = [
+    { stream: 'a', expected: 'noStream' as const, count: 1 },
+    { stream: 'b', expected: 4, count: 2 },
+  ]
+  const samples = [
+    encodeAtomicAppend({ writes }),
+    encodeAtomicAppend({ writes, checks: [{ stream: 'c', expected: 'streamExists' }], key: { key: 'k', digest: new Uint8Array(16) } }),
+    encodeAtomicAppend({
+      writes,
+      checks: [{ stream: 'c', expected: 9 }],
+      condition: {
+        after: 300,
+        items: [
+          { types: ['T', 'U'], tags: ['t'] },
+          { types: [], tags: [] },
+        ],
+      },
+    }),
+  ]
+  const decode = (bytes: Bytes): void => {
+    const command = readAtomicAppend(kindReader(bytes), 3)
+    // The first byte is the kind, which was looked at before.
+    if (Buffer.compare(encodeAtomicAppend(command).subarray(1), bytes.subarray(1)) !== 0) throw new Error('two encodings of one command')
+  }
+  const { accepted, refused, grownBytesMax } = fuzzDecoder({ samples, count: 120_000, seed: 44, decode, memory: process.memoryUsage })
+  expect(accepted).toBeGreaterThan(3_000)
+  expect(refused).toBeGreaterThan(60_000)
+  expect(grownBytesMax).toBeLessThan(100_000_000)
+})
+
 test('60,000 hostile verdicts are refused or are verdicts, and leave no memory in use', () => {
   const verdicts: Verdict[] = [
     { kind: 'appended', position: 9, revisions: [1, 2] },
@@ -38,6 +70,9 @@ test('60,000 hostile verdicts are refused or are verdicts, and leave no memory i
     { kind: 'eventIdConflict', id: new Uint8Array(16) },
     { kind: 'keyReused' },
     { kind: 'malformed', why: 'so' },
+    { kind: 'violated', revisions: [{ place: 3, actual: -1 }], position: 12 },
+    { kind: 'conditionTooBroad', scanned: 4096 },
+    { kind: 'streamTombstoned', write: 2 },
   ]
   const options = { samples: verdicts.map(encodeVerdict), count: 60_000, seed: 42, decode: decodeVerdict, memory: process.memoryUsage }
   const { accepted, refused, grownBytesMax } = fuzzDecoder(options)

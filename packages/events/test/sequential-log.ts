@@ -92,25 +92,31 @@ export class SequentialLog<O> implements Pick<OrderedLog<O>, 'propose' | 'openSe
     if (!this.#machine.accepting()) return Promise.resolve({ fate: 'never', why: 'busy' })
     const { promise, resolve } = Promise.withResolvers<Outcome<O | undefined>>()
     this.#waiting.push({ command, resolve })
-    this.#running ??= this.#run().finally(() => (this.#running = undefined))
+    this.#running ??= this.#run()
     return promise
   }
 
   async #run(): Promise<void> {
     await Promise.resolve()
-    while (this.#waiting.length > 0 && !this.#crashed) {
-      const batch = this.#waiting.splice(0, 64)
-      if (this.slots.length % 5 === 3) {
-        this.slots.push(noopEntry)
-        await this.#apply(this.slots.length, [])
-      }
-      // A node decodes what came over the wire: a view into something larger.
-      const entry = encodeEntry({ kind: 'commands', commands: batch.map(({ command }) => command) })
-      const frame = new Uint8Array(entry.length + 40)
-      frame.set(entry, 32)
-      this.slots.push(frame.subarray(32, 32 + entry.length))
-      await this.#apply(this.slots.length, batch)
+    try {
+      while (this.#waiting.length > 0 && !this.#crashed) await this.#decide(this.#waiting.splice(0, 64))
+    } finally {
+      // In the turn of the last look at what waits, so that nothing comes between.
+      this.#running = undefined
     }
+  }
+
+  async #decide(batch: readonly Waiting<O>[]): Promise<void> {
+    if (this.slots.length % 5 === 3) {
+      this.slots.push(noopEntry)
+      await this.#apply(this.slots.length, [])
+    }
+    // A node decodes what came over the wire: a view into something larger.
+    const entry = encodeEntry({ kind: 'commands', commands: batch.map(({ command }) => command) })
+    const frame = new Uint8Array(entry.length + 40)
+    frame.set(entry, 32)
+    this.slots.push(frame.subarray(32, 32 + entry.length))
+    await this.#apply(this.slots.length, batch)
   }
 
   async #apply(slot: Slot, batch: readonly Waiting<O>[]): Promise<void> {

@@ -15,12 +15,18 @@
  * Visible means durable: Postgres shows a commit after its WAL is flushed, and flushes what it recovered before it opens.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StoreError, type StoreCommit, type StoreOperation } from '@synod/log'
+import { StoreError, type Epoch, type Index, type StoreCommit, type StoreOperation } from '@synod/log'
 import { mergeOperations, operationBytes, type Merged } from './operation-merge.ts'
 import { isPassing, storeErrorOf } from './postgres-failure.ts'
 import type { CheckedOptions } from './postgres-log-store-options.ts'
+import { PieceFiller, type PieceFill } from './piece-filler.ts'
+import type { PieceDirectory } from './piece-directory.ts'
+import { addPiece } from './piece-tables.ts'
 import { connectForWriting, type WriteConnection } from './write-connection.ts'
 import { writeStatements, type WriteStatement } from './write-statement.ts'
+
+/** Pieces that are written to on one connection. */
+const piecesAConnection = 64
 
 interface WaitingWrite {
   readonly operations: readonly StoreOperation[]
@@ -35,6 +41,9 @@ export interface WriterOptions {
   /** The write sequence that was found at the opening. */
   readonly sequence: number
   readonly connection: WriteConnection
+  readonly directory: PieceDirectory
+  /** How full the last piece of each epoch was found. */
+  readonly fill: ReadonlyMap<Epoch, PieceFill>
   /** Told once, before any write is rejected. */
   readonly onDeath: (error: StoreError) => void
   readonly onCommit: (commit: StoreCommit) => void
@@ -43,6 +52,7 @@ export interface WriterOptions {
 export class FencedWriter {
   readonly #options: WriterOptions
   readonly #statement: (sequence: number, merged: Merged) => WriteStatement
+  readonly #filler: PieceFiller
   #connection: WriteConnection | undefined
   #sequence: number
   #waiting: WaitingWrite[] = []
@@ -59,13 +69,15 @@ export class FencedWriter {
     reconnects: 0,
     unknown_commits: 0,
     unknown_commits_done: 0,
+    pieces_added: 0,
   }
 
   constructor(options: WriterOptions) {
     this.#options = options
     this.#connection = options.connection
     this.#sequence = options.sequence
-    this.#statement = writeStatements(options.settings.schema, options.boot)
+    this.#statement = writeStatements(options.settings.schema, options.boot, options.directory)
+    this.#filler = new PieceFiller(options.directory, options.fill, options.settings.pieceBytes)
   }
 
   write(operations: readonly StoreOperation[]): Promise<void> {
@@ -142,12 +154,14 @@ export class FencedWriter {
 
   async #commit(group: readonly WaitingWrite[]): Promise<void> {
     const merged = mergeOperations(group.flatMap((write) => write.operations))
-    const statement = this.#statement(this.#sequence + 1, merged)
     const begun = performance.now()
     this.#begun = begun
+    for (const { epoch, from } of this.#filler.missing(merged.slots)) await this.#addPiece(epoch, from)
+    const statement = this.#statement(this.#sequence + 1, merged)
     if (!(await this.#tryAtOnce(statement))) await this.#settle(statement)
     this.#begun = undefined
     this.#sequence++
+    this.#filler.onWritten(merged.slots)
     const bytes = group.reduce((sum, write) => sum + write.bytes, 0)
     this.#counters.transactions++
     this.#counters.writes += group.length
@@ -169,8 +183,32 @@ export class FencedWriter {
     }
   }
 
+  /** Between two writes, so that nothing is under way that could belong to it: some milliseconds for each `pieceBytes`. */
+  async #addPiece(epoch: Epoch, from: Index): Promise<void> {
+    const { settings, boot, directory } = this.#options
+    const add = async ({ client }: WriteConnection): Promise<void> => {
+      directory.replace([], [await addPiece(client, settings.schema, boot, epoch, from)])
+    }
+    this.#counters.pieces_added++
+    // Each piece has prepared statements of its own, which last as long as their connection.
+    if (this.#counters.pieces_added % piecesAConnection !== 0 && this.#connection !== undefined) {
+      try {
+        await add(this.#connection)
+        return
+      } catch (error) {
+        if (!isPassing(error)) throw error
+      }
+    }
+    await this.#onNewConnection(add)
+  }
+
   /** Finds out whether the statement was done, and does it if it was not. */
-  async #settle(statement: WriteStatement): Promise<void> {
+  #settle(statement: WriteStatement): Promise<void> {
+    return this.#onNewConnection((connection) => this.#settleOn(connection, statement))
+  }
+
+  /** What is done must be found out to be done already, if an attempt before did it. */
+  async #onNewConnection(run: (connection: WriteConnection) => Promise<void>): Promise<void> {
     const { reconnectTimeoutMs, statementTimeoutMs } = this.#options.settings
     const deadline = performance.now() + reconnectTimeoutMs
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 500)) {
@@ -183,7 +221,7 @@ export class FencedWriter {
         const connection = await connectForWriting(options, () => {}) // warned when it was opened
         this.#connection = connection
         this.#counters.reconnects++
-        await this.#settleOn(connection, statement)
+        await run(connection)
         return
       } catch (error) {
         if (!isPassing(error)) throw error

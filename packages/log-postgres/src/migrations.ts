@@ -1,12 +1,12 @@
 import { StoreError } from '@synod/log'
 import { sql, type Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
+import { createSlotsTable } from './piece-tables.ts'
 import type { Schema } from './schema.ts'
 
 /**
- * Every row is small but a slot's: an entry is stored as it is (`external`: no compression, and a part can be read alone),
- * inside the row while that fits into a page. Rows that are overwritten all the time leave room in their page, so that an
- * update touches no index. One plain table for the slots, and not yet partitions: docs/decisions says why.
+ * Every row is small but a slot's (piece-tables.ts). Rows that are overwritten all the time leave room in their page, so that
+ * an update touches no index.
  */
 function migrations(schema: string): Record<string, Migration> {
   return {
@@ -31,6 +31,37 @@ function migrations(schema: string): Record<string, Migration> {
           primary key (epoch, index)) with (fillfactor = 100, toast_tuple_target = 8160)`.execute(db)
       },
     },
+    /** docs/decisions/0028: the one table becomes the first piece, as it is. */
+    '0002_pieces': {
+      async up(db) {
+        const to = (table: string) => sql.table(`${schema}.${table}`)
+        await sql`create table ${to('pieces')} (
+          epoch bigint not null, from_index bigint not null, slots bigint, kept bigint, kept_bytes bigint not null default 0,
+          primary key (epoch, from_index))`.execute(db)
+        await sql`create sequence ${to('piece_numbers')} start 2`.execute(db)
+        await sql`alter table ${to('slots')} rename to slots_1`.execute(db)
+        await sql`alter index ${to('slots_pkey')} rename to slots_1_pkey`.execute(db)
+        await sql`insert into ${to('pieces')} (epoch, from_index, slots) values (1, 1, 1)`.execute(db)
+        await moveLaterEpochs(db, schema)
+      },
+    },
+  }
+}
+
+/** A table holds slots of one epoch. There was no more than one so far; what a test or a later build left is moved. */
+async function moveLaterEpochs(db: Kysely<unknown>, schema: string): Promise<void> {
+  for (let after = 1; ;) {
+    const { rows } = await sql<{ epoch: string }>`select epoch from ${sql.table(`${schema}.slots_1`)}
+      where epoch > ${String(after)}::bigint order by epoch limit 1`.execute(db)
+    if (rows[0] === undefined) return
+    after = Number(rows[0].epoch)
+    const { rows: numbers } = await sql<{ number: string }>`select nextval(${`"${schema}".piece_numbers`}) as number`.execute(db)
+    const number = Number(numbers[0]?.number)
+    await sql.raw(createSlotsTable(schema, number)).execute(db)
+    await sql`with moved as (delete from ${sql.table(`${schema}.slots_1`)} where epoch = ${String(after)}::bigint returning *)
+      insert into ${sql.table(`${schema}.slots_${number}`)} (epoch, index, checksum, header, entry)
+      select epoch, index, checksum, header, entry from moved`.execute(db)
+    await sql`insert into ${sql.table(`${schema}.pieces`)} (epoch, from_index, slots) values (${after}, 1, ${number})`.execute(db)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Bytes } from '@synod/codec'
 import type { Epoch, Index, StoreOperation } from '@synod/log'
 
-interface SlotRow {
+export interface SlotRow {
   readonly epoch: Epoch
   readonly index: Index
   readonly header: Bytes

@@ -13,6 +13,11 @@ export function isPassing(error: unknown): boolean {
   return error instanceof pg.DatabaseError ? passing.test(error.code ?? '') : true
 }
 
+/** There is no such table (any more). */
+export function isTableGone(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '42P01'
+}
+
 /** The error that the port names. */
 export function storeErrorOf(error: unknown): StoreError {
   if (error instanceof StoreError) return error

@@ -13,6 +13,8 @@ export interface PostgresLogStoreOptions {
   readonly outstandingBytesMax?: number
   /** Bytes of headers and entries in one batch of `read`, or in one query of `slices`, unless a single one has more. Default 4 MiB. */
   readonly readBatchBytesMax?: number
+  /** Bytes on disk after which the next piece of the log begins: what is given back is given back by pieces. Default 256 MiB. */
+  readonly pieceBytes?: number
   /** How long a lost connection is tried again before a write or a read is `unavailable`, in milliseconds. Default 20,000. */
   readonly reconnectTimeoutMs?: number
   /** How long one statement may take before its connection is taken for lost, in milliseconds. Default 30,000. */
@@ -27,6 +29,7 @@ const defaults = {
   transactionBytesMax: 8 * 1024 * 1024,
   outstandingBytesMax: 512 * 1024 * 1024,
   readBatchBytesMax: 4 * 1024 * 1024,
+  pieceBytes: 256 * 1024 * 1024,
   reconnectTimeoutMs: 20_000,
   statementTimeoutMs: 30_000,
 }

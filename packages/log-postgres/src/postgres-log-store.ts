@@ -11,9 +11,11 @@ import {
   type Epoch,
   type Genesis,
   type Index,
+  type KeptSlot,
   type LogStore,
   type LogStoreFactory,
   type LogStoreOptions,
+  type Piece,
   type Recovered,
   type Slice,
   type StoredSlot,
@@ -22,6 +24,9 @@ import {
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { FencedWriter } from './fenced-writer.ts'
 import { migrate } from './migrations.ts'
+import { PieceDirectory } from './piece-directory.ts'
+import { dropUnnamedTables, PieceReclaimer } from './piece-reclaimer.ts'
+import type { PieceFill } from './piece-filler.ts'
 import { storeErrorOf } from './postgres-failure.ts'
 import { checkOptions, type CheckedOptions, type PostgresLogStoreOptions } from './postgres-log-store-options.ts'
 import type { Schema } from './schema.ts'
@@ -45,11 +50,13 @@ class PostgresLogStore implements LogStore {
   readonly #settings: CheckedOptions
   readonly #warn: NonNullable<LogStoreOptions['warn']>
   readonly #onCommit: NonNullable<LogStoreOptions['onCommit']>
+  readonly #directory = new PieceDirectory()
   readonly #reader: SlotReader
   /** All but the hot path. On the reader's connections. */
   readonly #db: Kysely<Schema>
   #state: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #writer: FencedWriter | undefined
+  #reclaimer: PieceReclaimer | undefined
   #checker = new StoreOperationChecker([])
   #dead: StoreError | undefined
   #closing: Promise<void> | undefined
@@ -59,7 +66,7 @@ class PostgresLogStore implements LogStore {
     this.#settings = settings
     this.#warn = warn
     this.#onCommit = onCommit
-    this.#reader = new SlotReader(settings)
+    this.#reader = new SlotReader(settings, this.#directory)
     this.#db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#reader.pool }) })
   }
 
@@ -107,14 +114,25 @@ class PostgresLogStore implements LogStore {
     }
   }
 
-  async slices(requests: readonly Slice[]): Promise<Bytes[]> {
+  async slices(requests: readonly Slice[]): Promise<(Bytes | undefined)[]> {
     this.#usable()
     return this.#reader.slices(requests)
   }
 
+  pieces(epoch: Epoch, through: Index): readonly Piece[] {
+    this.#usable()
+    return this.#directory.through(epoch, through)
+  }
+
+  async reclaim(epoch: Epoch, piece: Piece, keep: AsyncIterable<readonly KeptSlot[]>): Promise<void> {
+    this.#usable()
+    this.#checker.beginReclaim(epoch, piece)
+    await this.#reclaimer?.reclaim(epoch, piece, keep)
+  }
+
   counters(): Readonly<Record<string, number>> {
     if (this.#state === 'open' && performance.now() - this.#storage.askedAt > storageBytesAgeMs) void this.#measureStorage()
-    return { storage_bytes: this.#storage.bytes, ...this.#writer?.counters(), ...this.#reader.counters() }
+    return { storage_bytes: this.#storage.bytes, ...this.#writer?.counters(), ...this.#reader.counters(), ...this.#reclaimer?.counters() }
   }
 
   close(): Promise<void> {
@@ -126,15 +144,23 @@ class PostgresLogStore implements LogStore {
     const connection = await connectForWriting(this.#settings, this.#warn)
     try {
       await migrate(this.#db, this.#settings.schema)
-      const { recovered, sequence } = await takeOver(this.#db.withSchema(this.#settings.schema), self, cluster, (epoch, from) =>
-        this.#readAll(epoch, from),
+      const { recovered, sequence } = await takeOver(
+        this.#db.withSchema(this.#settings.schema),
+        self,
+        cluster,
+        this.#directory,
+        (epoch, from) => this.#readAll(epoch, from),
       )
+      await dropUnnamedTables(connection.client, this.#settings.schema, this.#directory)
+      this.#reclaimer = new PieceReclaimer(this.#settings, recovered.boot, this.#directory)
       this.#checker = new StoreOperationChecker(recovered.epochs)
       this.#writer = new FencedWriter({
         settings: this.#settings,
         boot: recovered.boot,
         sequence,
         connection,
+        directory: this.#directory,
+        fill: await this.#lastFill(),
         onCommit: this.#onCommit,
         onDeath: (error) => {
           this.#dead = error
@@ -159,6 +185,24 @@ class PostgresLogStore implements LogStore {
     }
   }
 
+  /** How full the last piece of each epoch is. */
+  async #lastFill(): Promise<ReadonlyMap<Epoch, PieceFill>> {
+    const fill = new Map<Epoch, PieceFill>()
+    for (const epoch of this.#directory.epochs) {
+      const { slots, from } = this.#directory.last(epoch) ?? {}
+      if (slots === undefined || from === undefined) continue
+      const { schema } = this.#settings
+      const { rows } = await sql<{ bytes: string; highest: string | null }>`
+        select pg_total_relation_size(${`"${schema}".slots_${slots}`}::regclass) as bytes,
+          (select index from ${sql.table(`${schema}.slots_${slots}`)} where epoch = ${epoch}::bigint order by index desc limit 1) as highest`.execute(
+        this.#db,
+      )
+      const [row] = rows
+      fill.set(epoch, { bytes: Number(row?.bytes), highest: Number(row?.highest ?? from - 1) })
+    }
+    return fill
+  }
+
   async #measureStorage(): Promise<void> {
     this.#storage.askedAt = performance.now()
     try {
@@ -175,6 +219,7 @@ class PostgresLogStore implements LogStore {
 
   async #close(): Promise<void> {
     if (this.#state !== 'opening') this.#state = 'closed'
+    await this.#reclaimer?.close()
     await this.#writer?.close()
     await this.#reader.close()
   }

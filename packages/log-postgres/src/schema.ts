@@ -11,5 +11,5 @@ export interface Schema {
   genesis: { id: Generated<boolean>; record: string; checksum: number }
   meta: { epoch: Bigint; key: string; value: Buffer; checksum: number }
   epochs: { epoch: Bigint; decided_through: Bigint }
-  slots: { epoch: Bigint; index: Bigint; checksum: number; header: Buffer; entry: Buffer }
+  pieces: { epoch: Bigint; from_index: Bigint; slots: Bigint | null; kept: Bigint | null; kept_bytes: Bigint }
 }

@@ -11,6 +11,8 @@ import {
 } from '@synod/log'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { genesisChecksum, metaChecksum } from './checksum.ts'
+import type { PieceDirectory } from './piece-directory.ts'
+import { pieceRow } from './piece-tables.ts'
 import type { Schema } from './schema.ts'
 
 /** Durable for certain, and no waiting for ever behind a process that hangs with the fence row's lock in its hand. */
@@ -47,6 +49,7 @@ export async function takeOver(
   db: Kysely<Schema>,
   self: Genesis['node'],
   cluster: string | undefined,
+  directory: PieceDirectory,
   readSlots: (epoch: Epoch, from: Index) => Promise<StoredSlot[]>,
 ): Promise<{ readonly recovered: Recovered; readonly sequence: number }> {
   return db.transaction().execute(async (transaction) => {
@@ -56,12 +59,16 @@ export async function takeOver(
     requireOwner(genesis, self, cluster)
     const boot = fence.boot + 1
     await transaction.updateTable('fence').set({ boot }).execute()
+    directory.load((await transaction.selectFrom('pieces').selectAll().execute()).map(pieceRow))
     const epochs: RecoveredEpoch[] = []
-    for (const epoch of await readEpochs(transaction)) {
+    for (const epoch of await readEpochs(transaction, directory)) {
       const meta = await readMeta(transaction, epoch)
       const row = await transaction.selectFrom('epochs').select('decided_through').where('epoch', '=', String(epoch)).executeTakeFirst()
       const decidedThrough = Number(row?.decided_through ?? 0)
-      epochs.push({ epoch, meta, decidedThrough, window: await readSlots(epoch, decidedThrough + 1) })
+      const window = await readSlots(epoch, decidedThrough + 1)
+      const reclaimedThrough = directory.reclaimedThrough(epoch)
+      if (meta.size === 0 && decidedThrough === 0 && window.length === 0) continue
+      epochs.push({ epoch, meta, decidedThrough, window, ...(reclaimedThrough > 0 && { reclaimedThrough }) })
     }
     return { recovered: { boot, ...(genesis && { genesis }), epochs }, sequence: fence.sequence }
   })
@@ -92,16 +99,10 @@ async function readMeta(db: Transaction<Schema>, epoch: Epoch): Promise<Readonly
   return new Map(rows.map(({ key, value }) => [key, value]))
 }
 
-/** Every epoch of which something is stored. The table of slots is large: from one epoch to the next by its key. */
-async function readEpochs(db: Transaction<Schema>): Promise<Epoch[]> {
-  const found = new Set<Epoch>()
+/** Every epoch of which something may be stored. */
+async function readEpochs(db: Transaction<Schema>, directory: PieceDirectory): Promise<Epoch[]> {
+  const found = new Set<Epoch>(directory.epochs)
   for (const { epoch } of await db.selectFrom('meta').select('epoch').distinct().execute()) found.add(Number(epoch))
   for (const { epoch } of await db.selectFrom('epochs').select('epoch').execute()) found.add(Number(epoch))
-  for (let after = 0; ;) {
-    const row = await db.selectFrom('slots').select('epoch').where('epoch', '>', String(after)).orderBy('epoch').limit(1).executeTakeFirst()
-    if (row === undefined) break
-    after = Number(row.epoch)
-    found.add(after)
-  }
   return [...found].toSorted((left, right) => left - right)
 }

@@ -7,11 +7,14 @@ let disks = 0
 
 logStoreConformance({
   name: 'Postgres',
-  create: async () => {
+  create: async (pieceBytes) => {
     // One database for all cases, a schema each: made faster, and it shows that schemas are kept apart.
     database ??= testDatabase()
     const { connectionString } = await database
     const schema = `log_${++disks}`
-    return { store: () => postgresLogStore({ connectionString, schema }), dispose: async () => {} }
+    return {
+      store: () => postgresLogStore({ connectionString, schema, ...(pieceBytes !== undefined && { pieceBytes }) }),
+      dispose: async () => {},
+    }
   },
 })

@@ -92,7 +92,7 @@ describe('unsafe settings', () => {
          perform set_config('synchronous_commit', 'off', false);
          return new;
        end $$;
-       create trigger note after insert on synod_log.slots for each row execute function note()`,
+       create trigger note after insert on synod_log.slots_1 for each row execute function note()`,
     )
     await store.write([slot(1)])
     await store.write([slot(2)])
@@ -148,18 +148,18 @@ describe('unsafe settings', () => {
 
 describe('damage', () => {
   it.each([
-    ['an entry', `update s.slots set entry = 'x' where index = 2`],
-    ['a header', `update s.slots set header = 'x' where index = 2`],
-    ['a row in the wrong place', `update s.slots set index = 4 where index = 2`],
+    ['an entry', `update s.slots_1 set entry = 'x' where index = 2`],
+    ['a header', `update s.slots_1 set header = 'x' where index = 2`],
+    ['a row in the wrong place', `update s.slots_1 set index = 4 where index = 2`],
   ])('%s that changed is never served', async (_, statement) => {
     const schema = `damaged_${Math.random().toString(36).slice(2)}`
     const store = await openOn(database.connectionString, { schema })
     await store.write([slot(1), slot(2), slot(3)])
-    await run(database.connectionString, statement.replace('s.slots', `${schema}.slots`))
+    await run(database.connectionString, statement.replace('s.slots_1', `${schema}.slots_1`))
     await expect(contents(store)).rejects.toMatchObject({ name: 'StoreError', code: 'damaged' })
     await store.write([slot(2), { op: 'truncateFrom', epoch: 1, index: 4 }, slot(3)])
     expect(await contents(store)).toEqual(entries(3))
-    await run(database.connectionString, statement.replace('s.slots', `${schema}.slots`))
+    await run(database.connectionString, statement.replace('s.slots_1', `${schema}.slots_1`))
     await expect(openOn(database.connectionString, { schema })).rejects.toMatchObject({ code: 'damaged' })
   })
 
@@ -187,7 +187,7 @@ describe('other refusals', () => {
     await run(
       database.connectionString,
       `create function fill() returns trigger language plpgsql as 'begin if new.index = 3 then raise exception ''could not extend file'' using errcode = ''53100''; end if; return new; end';
-       create trigger fill before insert on "full".slots for each row execute function fill()`,
+       create trigger fill before insert on "full".slots_1 for each row execute function fill()`,
     )
     await expect(store.write([slot(2), slot(3)])).rejects.toMatchObject({ name: 'StoreError', code: 'disk_full' })
     await expect(store.write([slot(4)])).rejects.toMatchObject({ code: 'disk_full' })

@@ -192,7 +192,7 @@ describe('a server that fails under load', () => {
 const countingTrigger = `
   create table written (index bigint);
   create function note() returns trigger language plpgsql as 'begin insert into written values (new.index); return new; end';
-  create trigger note after insert or update on synod_log.slots for each row execute function note()`
+  create trigger note after insert or update on synod_log.slots_1 for each row execute function note()`
 
 function throughProxy(database: TestDatabase, proxy: PostgresProxy): string {
   return database.connectionString.replace(`:${database.port}/`, `:${proxy.port}/`)

@@ -5,11 +5,12 @@
  */
 import type { Bytes } from '@synod/codec'
 import type { Capabilities } from './loglet.ts'
-import { LogError, type LogStatus, type OrderedLog, type Outcome } from './ordered-log.ts'
+import { LogError, type LogSpace, type LogStatus, type OrderedLog, type Outcome } from './ordered-log.ts'
 import type { Slot } from './slot.ts'
 import type { VirtualLogOptions } from './virtual-log-options.ts'
 
 export class AbsentLog<O> implements OrderedLog<O> {
+  readonly space: LogSpace = { unneededThrough: () => 0, pieces: () => [], reclaim: () => Promise.reject(this.#error()) }
   readonly capabilities: Capabilities = { leader: false, anyNodeProposes: false, linearizableRead: 'barrier', durability: 'quorumDisk' }
   readonly #options: VirtualLogOptions<O>
   readonly #state: 'wiped' | 'foreign'

@@ -56,14 +56,23 @@ export class Applier<O> {
   readonly #state: LogState<O>
   readonly #machine: StateMachine<O>
   #unsaved: { readonly slot: Slot; readonly bytes: Bytes } | undefined
+  /** Of the last state that was encoded. */
+  #encodedSlot: Slot
   #savedSlot: Slot
+  /** Saves one after the other. */
+  #saving: Promise<void> = Promise.resolve()
   #bytesSinceSave = 0
 
   constructor(options: ApplierOptions<O>) {
     this.#options = options
     this.#state = options.state
     this.#machine = options.machine
-    this.#savedSlot = options.state.slot
+    this.#savedSlot = this.#encodedSlot = options.state.slot
+  }
+
+  /** What the next start begins with at least: the state of this slot is durable, and so is what the machine flushed up to it. */
+  get savedSlot(): Slot {
+    return this.#savedSlot
   }
 
   /** Until the loglet is closed. Rejects when a store is damaged, and when the machine halts. */
@@ -86,9 +95,15 @@ export class Applier<O> {
     }
   }
 
-  /** At a clean end, when the machine has flushed everything: the next start reads nothing again. */
+  /** Resolves when no save is under way. */
+  saved(): Promise<void> {
+    return this.#saving
+  }
+
+  /** At a clean end, when the machine has flushed and synced everything: the next start reads nothing again. */
   async saveAll(): Promise<void> {
-    if (this.#machine.flushed() >= this.#state.slot) await this.#save(this.#state.encode())
+    const { slot } = this.#state
+    if (this.#machine.flushed() >= slot) await this.#save(slot, this.#state.encode())
   }
 
   /** Applied entries, from the store, ascending and without a gap. */
@@ -158,7 +173,7 @@ export class Applier<O> {
   /** Undefined when there is nothing to wait for. */
   #saveWhenDue(): Promise<void> | undefined {
     const { saveSlotsMax, saveBytesMax } = this.#options.limits
-    const due = this.#state.slot - this.#savedSlot >= saveSlotsMax || this.#bytesSinceSave >= saveBytesMax
+    const due = this.#state.slot - this.#encodedSlot >= saveSlotsMax || this.#bytesSinceSave >= saveBytesMax
     if (this.#unsaved === undefined && due) return this.#encodeState().then(() => this.#saveFlushed())
     this.#saveFlushed()
     return undefined
@@ -177,7 +192,7 @@ export class Applier<O> {
       turnBegan = scheduler.now()
     }
     this.#unsaved = { slot, bytes: step.value }
-    this.#savedSlot = slot
+    this.#encodedSlot = slot
     this.#bytesSinceSave = 0
   }
 
@@ -185,11 +200,20 @@ export class Applier<O> {
     const unsaved = this.#unsaved
     if (unsaved === undefined || unsaved.slot > this.#machine.flushed()) return
     this.#unsaved = undefined
-    this.#save(unsaved.bytes).catch((error: unknown) => this.#options.onFailure(error))
+    this.#saving = this.#saving
+      .then(() => this.#syncAndSave(unsaved.slot, unsaved.bytes))
+      .catch((error: unknown) => this.#options.onFailure(error))
   }
 
-  async #save(value: Bytes): Promise<void> {
+  /** A saved state ahead of the machine counts for nothing, and once slots were reclaimed there may be no other: hence durable first. */
+  async #syncAndSave(slot: Slot, value: Bytes): Promise<void> {
+    await this.#machine.sync?.()
+    await this.#save(slot, value)
+  }
+
+  async #save(slot: Slot, value: Bytes): Promise<void> {
     await this.#options.store.write([{ op: 'meta', epoch: 0, key: stateKey, value }])
+    this.#savedSlot = Math.max(this.#savedSlot, slot)
   }
 }
 

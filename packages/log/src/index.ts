@@ -3,11 +3,14 @@ export { decodeEntry, encodeEntry, envelopeBytes, noopEntry } from './entry-code
 export type { Entry } from './entry.ts'
 export type { Envelope } from './envelope.ts'
 export {
+  reclaimedError,
   requireOwner,
   StoreError,
+  type KeptSlot,
   type LogStore,
   type LogStoreFactory,
   type LogStoreOptions,
+  type Piece,
   type Recovered,
   type RecoveredEpoch,
   type Slice,
@@ -16,7 +19,8 @@ export {
   type StoreOperation,
 } from './log-store.ts'
 export type { Capabilities, DecidedEntry, Loglet, LogletFactory, LogletOptions, LogletStatus } from './loglet.ts'
-export { LogError, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
+export { LogError, type LogSpace, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
+export { checkKept } from './kept-slots.ts'
 export { PeerNetwork, type PeerNetworkOptions } from './peer-network.ts'
 export { SessionProposer, type SessionCommand } from './session-proposer.ts'
 export type { Epoch, Index, Slot } from './slot.ts'

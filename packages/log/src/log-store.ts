@@ -31,6 +31,22 @@ export interface Slice {
   readonly length: number
 }
 
+/** A range of slots whose space is given back together. The pieces of an epoch lie side by side from index 1. */
+export interface Piece {
+  /** Inclusive, both. */
+  readonly from: Index
+  readonly to: Index
+  /** Bytes of the parts that are left; absent as long as its slots are whole. */
+  readonly keptBytes?: number
+}
+
+/** What of a slot's entry will be asked for again. */
+export interface KeptSlot {
+  readonly index: Index
+  /** Ascending, none empty, none overlaps another. */
+  readonly parts: readonly { readonly offset: number; readonly length: number }[]
+}
+
 export interface LogStore {
   /**
    * Takes the store over: raises `boot`, so that another process on the same store fails at its next write. Throws a
@@ -47,10 +63,23 @@ export interface LogStore {
    * the batch is written.
    */
   write(operations: readonly StoreOperation[]): Promise<void>
-  /** Slots from `from` to `to` inclusive that are there, ascending, in batches of bounded bytes. Throws StoreError `damaged` for a row that fails its checksum. */
+  /**
+   * Slots from `from` to `to` inclusive that are there, ascending, in batches of bounded bytes. Throws StoreError `damaged` for
+   * a row that fails its checksum, `reclaimed` where it comes upon a piece that was reclaimed.
+   */
   read(epoch: Epoch, from: Index, to: Index): AsyncIterable<readonly StoredSlot[]>
-  /** The parts asked for, in that order. Throws StoreError `missing` when one is not there. */
-  slices(requests: readonly Slice[]): Promise<Bytes[]>
+  /** The parts asked for, in that order; undefined for one that was reclaimed, be it in part. Throws StoreError `missing` when one is not there. */
+  slices(requests: readonly Slice[]): Promise<(Bytes | undefined)[]>
+  /** Those that end at or below `through`, ascending. The last one is not among them as long as slots may be added to it. */
+  pieces(epoch: Epoch, through: Index): readonly Piece[]
+  /**
+   * Gives space back: of this piece only what is kept will be asked for, by `slices`, at its old offset. Its slots stay
+   * decided, and are never read whole again. What is kept is asked for while it is copied, ascending by index; a slot that is
+   * not named keeps nothing. Atomic: before it resolves, and when it rejects, the piece may be as it was. Pieces may be one
+   * afterwards. Again it keeps less still. Rejects with a StoreError: `reclaimed` when something to be kept is gone,
+   * `unavailable` when it may be tried again; with a RangeError when there is no such piece, or it is not decided as a whole.
+   */
+  reclaim(epoch: Epoch, piece: Piece, keep: AsyncIterable<readonly KeptSlot[]>): Promise<void>
   /** Bytes of storage used and rows written and the like: names become metric labels. */
   counters(): Readonly<Record<string, number>>
   /** Lets outstanding writes finish. Idempotent. */
@@ -89,6 +118,8 @@ export interface RecoveredEpoch {
   readonly decidedThrough: Index
   /** Every slot above `decidedThrough`, ascending, sparse. */
   readonly window: readonly StoredSlot[]
+  /** The highest index that was reclaimed; absent when none was. */
+  readonly reclaimedThrough?: Index
 }
 
 export interface Recovered {
@@ -111,6 +142,7 @@ export class StoreError extends Error {
     | 'fenced'
     | 'damaged'
     | 'missing'
+    | 'reclaimed'
     | 'disk_full'
     | 'unavailable'
     | 'closed'
@@ -132,4 +164,12 @@ export function requireOwner(genesis: Genesis | undefined, self: NodeId, cluster
       'wrong_cluster',
       `this store belongs to cluster ${configuration.cluster}, not to ${cluster}: give ${self} the address of its own`,
     )
+}
+
+/** For `read`: the slot lies in a piece that was reclaimed. */
+export function reclaimedError(epoch: Epoch, index: Index): StoreError {
+  return new StoreError(
+    'reclaimed',
+    `slot ${index} of epoch ${epoch} was reclaimed: only what is visible of it is left, and it cannot be read whole; a node that needs it must be replaced`,
+  )
 }

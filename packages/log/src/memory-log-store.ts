@@ -5,7 +5,16 @@
 import type { Bytes } from '@synod/codec'
 import type { NodeId } from '@synod/transport'
 import type { Genesis } from './configuration.ts'
-import { StoreError, type LogStore, type Recovered, type Slice, type StoredSlot, type StoreOperation } from './log-store.ts'
+import {
+  StoreError,
+  type KeptSlot,
+  type LogStore,
+  type Piece,
+  type Recovered,
+  type Slice,
+  type StoredSlot,
+  type StoreOperation,
+} from './log-store.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import type { Epoch, Index } from './slot.ts'
 import { StoreOperationChecker } from './store-operation-checker.ts'
@@ -86,18 +95,28 @@ class MemoryLogStore implements LogStore {
     }
   }
 
-  async slices(requests: readonly Slice[]): Promise<Bytes[]> {
+  async slices(requests: readonly Slice[]): Promise<(Bytes | undefined)[]> {
     this.#usable()
     return requests.map(({ epoch, index, offset, length }) => {
-      const entry = this.#disk.slot(epoch, index)?.entry
-      if (entry === undefined || offset < 0 || length < 0 || offset + length > entry.length) {
-        throw new StoreError(
-          'missing',
-          `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`,
-        )
-      }
-      return entry.subarray(offset, offset + length)
+      const part = this.#disk.part(epoch, index, offset, length)
+      if (part !== null) return part
+      throw new StoreError(
+        'missing',
+        `bytes ${offset} to ${offset + length} of slot ${index} in epoch ${epoch} are not here: fetch the slot from a peer`,
+      )
     })
+  }
+
+  pieces(epoch: Epoch, through: Index): readonly Piece[] {
+    this.#usable()
+    return this.#disk.pieces(epoch, through)
+  }
+
+  async reclaim(epoch: Epoch, piece: Piece, keep: AsyncIterable<readonly KeptSlot[]>): Promise<void> {
+    this.#usable().checker.beginReclaim(epoch, piece)
+    const kept: KeptSlot[] = []
+    for await (const batch of keep) kept.push(...batch)
+    this.#disk.reclaim(this.#usable().boot, epoch, piece, kept)
   }
 
   counters(): Readonly<Record<string, number>> {

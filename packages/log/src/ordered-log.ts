@@ -3,6 +3,7 @@ import type { NodeId } from '@synod/transport'
 import type { Bytes } from '@synod/codec'
 import type { Entry } from './entry.ts'
 import type { Envelope } from './envelope.ts'
+import type { KeptSlot, Piece } from './log-store.ts'
 import type { Capabilities } from './loglet.ts'
 import type { Epoch, Slot } from './slot.ts'
 
@@ -37,6 +38,16 @@ export interface SlotSlice {
   readonly length: number
 }
 
+/** The space of this node's own copy of the log. */
+export interface LogSpace {
+  /** No start of this node reads a slot up to here again: the log's state is saved there, and what the machine flushed is durable. */
+  unneededThrough(): Slot
+  /** As the LogStore's: ranges of slots whose space can be given back, up to `through`. */
+  pieces(through: Slot): readonly Piece[]
+  /** As the LogStore's. Rejects with a RangeError above `unneededThrough`. */
+  reclaim(piece: Piece, keep: AsyncIterable<readonly KeptSlot[]>): Promise<void>
+}
+
 export interface OrderedLog<O> {
   readonly capabilities: Capabilities
   /** Resolves always; with `unknown` when the signal aborts. */
@@ -45,10 +56,11 @@ export interface OrderedLog<O> {
   openSession(options?: { readonly signal?: AbortSignal }): Promise<Outcome<undefined>>
   /** A linearization point, applied here when it resolves. Rejects with a LogError `unavailable`, `busy` or `aborted`. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Slot>
-  /** Applied entries, ascending, without a gap, each once, up to what is applied when the reader gets there; then it ends. */
+  /** Applied entries, ascending, without a gap, each once, up to what is applied when the reader gets there; then it ends. Rejects with StoreError `reclaimed` for one whose space was given back. */
   entries(from: Slot, to?: Slot): AsyncIterable<{ readonly slot: Slot; readonly entry: Entry; readonly bytes: Bytes }>
-  /** Parts of applied entries, in the order asked for. */
-  slices(requests: readonly SlotSlice[]): Promise<Bytes[]>
+  /** Parts of applied entries, in the order asked for; undefined for one whose space was given back. */
+  slices(requests: readonly SlotSlice[]): Promise<(Bytes | undefined)[]>
+  readonly space: LogSpace
   status(): LogStatus
   onStatus(listener: () => void): void
   counters(): Readonly<Record<string, number>>

@@ -34,11 +34,14 @@ export interface StateMachine<O> {
   answers(from: Slot, to: Slot): AsyncIterable<{ readonly slot: Slot; readonly outputs: ReadonlyMap<number, O> }>
   /** Everything of this slot was applied. Called for every slot, those without commands included. */
   slotApplied(slot: Slot): void
-  /** Everything up to here survives a crash without the log. */
+  /** Everything up to here is stored without the log; it survives a crash once it is synced. */
   flushed(): Slot
+  /** Makes durable what is flushed when it is called. Absent: a flush is durable when it counts as flushed. */
+  sync?(): Promise<void>
   /** False when so much waits to be flushed that new commands must be refused as `busy`. */
   accepting(): boolean
   /** Answers are kept in the session table, encoded. */
   readonly outputs: { encode(output: O): Bytes; decode(bytes: Bytes): O }
+  /** Flushes and syncs what it can. */
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { RecoveredEpoch, StoreOperation } from './log-store.ts'
+import type { Piece, RecoveredEpoch, StoreOperation } from './log-store.ts'
 import type { Epoch, Index } from './slot.ts'
 
 /**
@@ -8,8 +8,20 @@ import type { Epoch, Index } from './slot.ts'
 export class StoreOperationChecker {
   readonly #decided = new Map<Epoch, Index>()
 
+  readonly #reclaimed = new Map<Epoch, Index>()
+
   constructor(recovered: readonly RecoveredEpoch[]) {
-    for (const { epoch, decidedThrough } of recovered) this.#decided.set(epoch, decidedThrough)
+    for (const { epoch, decidedThrough, reclaimedThrough } of recovered) {
+      this.#decided.set(epoch, decidedThrough)
+      if (reclaimedThrough !== undefined) this.#reclaimed.set(epoch, reclaimedThrough)
+    }
+  }
+
+  /** Throws a RangeError unless every slot of the piece is decided; from now on none of them may be written. */
+  beginReclaim(epoch: Epoch, { to }: Piece): void {
+    const decided = this.#decided.get(epoch) ?? 0
+    if (to > decided) throw new RangeError(`slots up to ${to} of epoch ${epoch} cannot be reclaimed: it is decided up to ${decided}`)
+    this.#reclaimed.set(epoch, Math.max(to, this.#reclaimed.get(epoch) ?? 0))
   }
 
   /** Throws a RangeError that quotes the operation; then the batch has changed nothing here. */
@@ -23,6 +35,11 @@ export class StoreOperationChecker {
       if (operation.op === 'decidedThrough') raised.set(operation.epoch, Math.max(decided, operation.index))
       if (operation.op === 'truncateFrom' && operation.index <= decided) {
         throw new RangeError(`truncateFrom ${operation.index} in epoch ${operation.epoch}, which is decided up to ${decided}`)
+      }
+      if (operation.op === 'slot' && operation.index <= (this.#reclaimed.get(operation.epoch) ?? 0)) {
+        throw new RangeError(
+          `slot ${operation.index} of epoch ${operation.epoch} is decided, and its space may have been reclaimed: it cannot be written again`,
+        )
       }
     }
     for (const [epoch, index] of raised) this.#decided.set(epoch, index)

@@ -7,20 +7,20 @@
  * A slot is applied when its entry is decided, is durable in this node's own store, and every slot before it is applied.
  */
 import { ByteWriter, bytesToHex, type Bytes } from '@synod/codec'
-import type { Scheduler } from '@synod/transport'
+import type { NodeId, Scheduler } from '@synod/transport'
 import type { Configuration, Genesis } from './configuration.ts'
 import { principalBytesMax } from './entry-codec.ts'
 import type { Envelope } from './envelope.ts'
 import type { LogState } from './log-state.ts'
 import { StoreError, type LogStore, type Recovered, type RecoveredEpoch } from './log-store.ts'
 import type { Capabilities, Loglet, LogletFactory } from './loglet.ts'
-import { LogError, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
+import { LogError, type LogSpace, type LogStatus, type OrderedLog, type Outcome, type SlotSlice } from './ordered-log.ts'
 import { PeerNetwork } from './peer-network.ts'
 import { AbsentLog } from './absent-log.ts'
 import { Applier, recoverState, type AppliedEntry } from './applier.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
-import type { Slot } from './slot.ts'
+import type { Epoch, Slot } from './slot.ts'
 import { SlotWaiters } from './slot-waiters.ts'
 import type { StateMachine } from './state-machine.ts'
 import { virtualLogLimits } from './virtual-log-limits.ts'
@@ -50,7 +50,18 @@ export async function openVirtualLog<O>(options: VirtualLogOptions<O>): Promise<
   const limits = { ...virtualLogLimits, ...options.limits }
   const flushed = await options.machine.open()
   const state = recoverState(recovered, flushed, limits, options.machine)
+  refuseReclaimed(options.self, recovered, genesis.configuration.epoch, state.slot, flushed)
   return new VirtualLog(options, limits, genesis, recovered, factory, state)
+}
+
+/** A start must not need what is not there any more: the machine would come up with a hole. */
+function refuseReclaimed(self: NodeId, recovered: Recovered, epoch: Epoch, saved: Slot, flushed: Slot): void {
+  const through = recovered.epochs.find((known) => known.epoch === epoch)?.reclaimedThrough ?? 0
+  if (saved >= through) return
+  throw new StoreError(
+    'reclaimed',
+    `the space of slots up to ${through} was given back, and ${self} would have to apply them again from slot ${saved + 1} on: its read side stands at slot ${flushed}, so it was dropped, emptied or restored from an older copy. It cannot be built again from this log. Put the read side back as it was, or replace the node.`,
+  )
 }
 
 async function openStore<O>({ store, self, cluster }: VirtualLogOptions<O>): Promise<Recovered | StoreError> {
@@ -64,6 +75,7 @@ async function openStore<O>({ store, self, cluster }: VirtualLogOptions<O>): Pro
 
 class VirtualLog<O> implements OrderedLog<O> {
   readonly capabilities: Capabilities
+  readonly space: LogSpace
   readonly #scheduler: Scheduler
   readonly #configuration: Configuration
   readonly #options: VirtualLogOptions<O>
@@ -153,6 +165,18 @@ class VirtualLog<O> implements OrderedLog<O> {
       onAdvance: (slot) => this.#waiters.advance(slot),
       onFailure: (error) => this.#fail(asError(error)),
     })
+    this.space = {
+      unneededThrough: () => this.#applier.savedSlot,
+      pieces: (through) => store.pieces(epoch, through),
+      reclaim: (piece, keep) => {
+        const saved = this.#applier.savedSlot
+        if (piece.to > saved)
+          return Promise.reject(
+            new RangeError(`slots up to ${piece.to} cannot be reclaimed: a start reads again what comes after ${saved}`),
+          )
+        return store.reclaim(epoch, piece, keep)
+      },
+    }
     this.#applying = this.#applier.run(this.#loglet).catch((error: unknown) => this.#fail(asError(error)))
   }
 
@@ -189,7 +213,7 @@ class VirtualLog<O> implements OrderedLog<O> {
     return this.#applier.entries(Math.max(1, from), to)
   }
 
-  slices(requests: readonly SlotSlice[]): Promise<Bytes[]> {
+  slices(requests: readonly SlotSlice[]): Promise<(Bytes | undefined)[]> {
     const { epoch } = this.#configuration
     return this.#store.slices(requests.map(({ slot, offset, length }) => ({ epoch, index: slot, offset, length })))
   }
@@ -239,8 +263,13 @@ class VirtualLog<O> implements OrderedLog<O> {
     await this.#loglet.close()
     await this.#options.transport.close()
     await this.#applying
-    await this.#machine.close()
-    if (this.#failure === undefined) await this.#applier.saveAll()
+    await this.#applier.saved()
+    // A machine that could not sync is applied to again from the state that was saved last.
+    const isSynced = await this.#machine.close().then(
+      () => true,
+      () => false,
+    )
+    if (this.#failure === undefined && isSynced) await this.#applier.saveAll()
     await this.#store.close()
   }
 

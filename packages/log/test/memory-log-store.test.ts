@@ -8,8 +8,8 @@ const slot = (index: number) => ({ op: 'slot', epoch: 1, index, header: nothing,
 logStoreConformance({
   name: 'memory',
   propertyRuns: 300,
-  create: async () => {
-    const disk = new MemoryDisk()
+  create: async (pieceBytes) => {
+    const disk = new MemoryDisk(pieceBytes === undefined ? {} : { pieceBytes })
     return { store: () => memoryLogStore(disk), dispose: async () => {} }
   },
 })

@@ -4,8 +4,11 @@ import type { RecordedEvent } from '@synod/events'
 import type { Entry } from '@synod/log'
 import { checkHistory } from './checkers/check-history.ts'
 import type { SeenEvent } from './checkers/history.ts'
+import { checkGroup } from './checkers/groups.ts'
 import { LogModel } from './checkers/log-model.ts'
+import { passes } from './checkers/matching.ts'
 import type { Run } from './run.ts'
+import { keyOf } from './workload/group-consumer.ts'
 import { seen } from './workload/sim-event.ts'
 import type { Serving } from './world/sim-node.ts'
 
@@ -21,9 +24,12 @@ export async function checkRun(run: Run): Promise<void> {
     if (first === undefined) throw new Error('no node of the quorum is up')
     for (const events of others) compare(run, first, events)
     const [serving] = servings
+    if (serving !== undefined) await checkConsumers(run, serving, first)
+    // Last, as it takes the disks over: nothing may be asked of the nodes after it.
     if (serving !== undefined) checkLog(run, await readLog(serving), first.length)
     const subscriptions = run.subscribers.flatMap(({ connections }) => connections)
-    for (const violation of checkHistory({ operations: history, subscriptions }, first)) onViolation(violation)
+    const { appends: atomic, queries } = run.boundaries
+    for (const violation of checkHistory({ operations: history, atomic, queries, subscriptions }, first)) onViolation(violation)
   }
   let failure: Error | undefined
   work()
@@ -32,6 +38,22 @@ export async function checkRun(run: Run): Promise<void> {
   if (!(await world.runUntil(() => isDone, checkMsMax)))
     onViolation({ kind: 'liveness', message: `the final reads did not end within ${checkMsMax} ms` })
   if (failure !== undefined) throw failure
+}
+
+async function checkConsumers({ group, onViolation }: Run, { events }: Serving, all: readonly SeenEvent[]): Promise<void> {
+  if (group === undefined || events === undefined) return
+  const { definition, history } = group
+  const wanted = all
+    .filter((event) => passes(event, definition.filter ?? {}))
+    .map((event) => ({ position: event.position, key: keyOf(definition, event) }))
+  const { settled } = await events.groups.get(group.group)
+  const parked: number[] = []
+  for (let after = 0; ; after = parked.at(-1) ?? after) {
+    const page = await events.groups.parked(group.group, { after, limit: pageEvents })
+    if (page.length === 0) break
+    parked.push(...page.map(({ event }) => event.position))
+  }
+  for (const violation of checkGroup(group.group, history, { wanted, settled, parked })) onViolation(violation)
 }
 
 async function readAll({ events }: Serving): Promise<SeenEvent[]> {
@@ -73,7 +95,7 @@ function checkLog(run: Run, log: readonly { readonly entry: Entry; readonly byte
     for (const [command, answer] of model.applySlot(at + 1, entry)) {
       const known = agreement.answers.get(`${at + 1}/${command}`)
       answered++
-      if (known?.answer !== answer)
+      if (answer === undefined ? known === undefined : known?.answer !== answer)
         onViolation({
           kind: 'verdict',
           message: `command ${command} of slot ${at + 1}: ${known?.node ?? 'nobody'} answered ${known?.answer}, the model ${answer}`,

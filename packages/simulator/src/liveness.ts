@@ -19,8 +19,8 @@ export async function heal(run: Run): Promise<number | undefined> {
   for (const node of nodes) if (!quorum.includes(node)) node.pause()
   run.asked.nodes = quorum
   mend(run, quorum)
-  for (const client of run.clients) client.end()
-  for (const subscriber of run.subscribers) subscriber.hurry()
+  for (const client of [...run.clients, ...run.boundaryClients]) client.end()
+  for (const reader of [...run.subscribers, ...run.consumers]) reader.hurry()
   const healedAt = world.now
   const serve = async (node: SimNode, at: number): Promise<boolean> => {
     const client = run.clients[at % run.clients.length]
@@ -45,21 +45,45 @@ export async function heal(run: Run): Promise<number | undefined> {
 
 /** Clients end, everything is applied at every node of the quorum, and every subscriber has it. */
 async function settle(run: Run, quorum: readonly SimNode[]): Promise<void> {
-  const { world, clients, subscribers, onViolation } = run
+  const { world, subscribers, onViolation } = run
+  const clients = [...run.clients, ...run.boundaryClients]
   let clientsLeft = clients.length
   for (const client of clients) void client.done.then(() => clientsLeft--)
   const isEqual = (): boolean => new Set(quorum.map((node) => node.serving?.log.status().applied ?? -1)).size === 1
   const head = (): number => quorum[0]?.serving?.events?.position() ?? 0
   const isTold = (): boolean => subscribers.every((subscriber) => subscriber.considered >= head())
-  const settled = await world.runUntil(() => run.violations.length > 0 || (clientsLeft === 0 && isEqual() && isTold()), settleMsMax)
+  const group = watchGroup(run, quorum)
+  const isDone = (): boolean => clientsLeft === 0 && isEqual() && isTold() && group.settled >= head()
+  const settled = await world.runUntil(() => run.violations.length > 0 || isDone(), settleMsMax)
+  group.end()
   if (settled) return
   const late = subscribers
     .filter((subscriber) => subscriber.considered < head())
     .map(({ considered, stream }) => `${stream ?? 'all'} at ${considered}`)
   onViolation({
     kind: 'liveness',
-    message: `${settleMsMax} ms later: ${clientsLeft} clients at work; ${quorum.map(describe).join('; ')}; subscribers behind ${head()}: ${late.join(', ')}`,
+    message: `${settleMsMax} ms later: ${clientsLeft} clients at work; ${quorum.map(describe).join('; ')}; subscribers behind ${head()}: ${late.join(', ')}; the group settled ${group.settled}${group.why}`,
   })
+}
+
+/** How far the group is, asked again and again; where there is none it is everywhere. */
+function watchGroup({ world, group }: Run, quorum: readonly SimNode[]): { settled: number; why: string; end(): void } {
+  const watched = {
+    settled: group === undefined ? Infinity : 0,
+    why: '',
+    isOver: group === undefined,
+    end: () => void (watched.isOver = true),
+  }
+  const watch = async (): Promise<void> => {
+    while (!watched.isOver) {
+      const status = await quorum[0]?.serving?.events?.groups.get(group?.group ?? '').catch(() => undefined)
+      watched.settled = status?.settled ?? 0
+      watched.why = status === undefined ? ', nothing is known of it' : `: ${status.why ?? 'it moves'}`
+      await world.sleep(200)
+    }
+  }
+  void watch()
+  return watched
 }
 
 function mend(run: Run, quorum: readonly SimNode[]): void {

@@ -15,7 +15,11 @@ import { heal } from './liveness.ts'
 import type { Run } from './run.ts'
 import { replay, SpecificationError, type Replayed } from './specification/replay.ts'
 import { TraceRecorder } from './specification/trace-recorder.ts'
+import { drawFilter } from './workload/boundaries.ts'
+import { noBoundaries } from './workload/workload-plan.ts'
+import { BoundaryClient, type BoundaryHistory } from './workload/boundary-client.ts'
 import { Client } from './workload/client.ts'
+import { drawGroup, GroupConsumer } from './workload/group-consumer.ts'
 import { Subscriber } from './workload/subscriber.ts'
 import { Dice } from './world/dice.ts'
 import { FaultInjector } from './world/fault-injector.ts'
@@ -32,6 +36,8 @@ export interface SeedOptions {
   readonly seed: number
   /** Keep the lines of the trace, not only its hash. Default: not. */
   readonly isTraced?: boolean
+  /** Without boundary clients, filtered subscribers and groups: as seeds were when they were written into regression tests. Default: not. */
+  readonly isPlain?: boolean
   /** Writes down what the cores do, to be replayed through the specification in the end. Default: one of its own. */
   readonly recorder?: TraceRecorder
 }
@@ -118,7 +124,8 @@ function compare({ recorder, nodes, onViolation, tally }: Run): Replayed | undef
 
 function begin(options: SeedOptions): Run {
   const dice = new Dice(`${options.mode} ${options.seed}`)
-  const plan = drawPlan(dice.named('plan'), options.mode)
+  const drawn = drawPlan(dice.named('plan'), options.mode)
+  const plan = options.isPlain === true ? { ...drawn, workload: { ...drawn.workload, ...noBoundaries } } : drawn
   const world = new World()
   const trace = new Trace(options.isTraced ?? false)
   const tally = new Tally()
@@ -150,16 +157,18 @@ function begin(options: SeedOptions): Run {
   }
   const injector = new FaultInjector({ world, dice: dice.named('faults'), plan, nodes, network, tally, trace })
   const history: HistoryOperation[] = []
+  const boundaries: BoundaryHistory = { appends: [], queries: [] }
   const asked = { nodes }
-  return { ...around, dice, nodes, injector, history, violations, asked, ...population(around, dice, history, () => asked.nodes) }
+  const who = population(around, dice, { history, boundaries }, () => asked.nodes)
+  return { ...around, dice, nodes, injector, history, boundaries, violations, asked, ...who }
 }
 
 function population(
   around: Surroundings,
   dice: Dice,
-  history: HistoryOperation[],
+  { history, boundaries }: { readonly history: HistoryOperation[]; readonly boundaries: BoundaryHistory },
   nodes: () => readonly SimNode[],
-): { clients: Client[]; subscribers: Subscriber[] } {
+): Pick<Run, 'clients' | 'boundaryClients' | 'subscribers' | 'consumers' | 'group'> {
   const { world, plan, trace, tally, onViolation } = around
   const { workload } = plan
   const reading = { ...workload, appendShare: 0, localShare: 0.1, thinkMsMean: workload.readerThinkMsMean, staysRate: 0.95 }
@@ -168,13 +177,25 @@ function population(
     const plan = at < workload.clients ? workload : reading
     return new Client({ name, number: at + 1, world, dice: dice.named(name), plan, nodes, history, trace, tally, onViolation })
   })
-  const subscribers = Array.from({ length: workload.subscribers }, (_, at) => {
+  const boundaryClients = Array.from({ length: workload.boundaryClients }, (_, at) => {
+    const name = `b${at + 1}`
+    const own = { world, dice: dice.named(name), plan: workload, nodes, trace, tally, onViolation }
+    return new BoundaryClient({ ...own, name, number: at + 1, history: boundaries })
+  })
+  const subscribers = Array.from({ length: workload.subscribers + workload.filteredSubscribers }, (_, at) => {
     const name = `u${at + 1}`
     const own = dice.named(name)
-    const stream = own.chance(0.4) ? `s${own.whole(1, workload.streams)}` : undefined
-    return new Subscriber({ name, world, dice: own, stream, slowMs: workload.slowSubscriberMs, nodes, tally, onViolation })
+    const isFiltered = at >= workload.subscribers
+    const filter = isFiltered ? drawFilter(own) : undefined
+    const stream = !isFiltered && own.chance(0.4) ? `s${own.whole(1, workload.streams)}` : undefined
+    return new Subscriber({ name, world, dice: own, stream, filter, slowMs: workload.slowSubscriberMs, nodes, tally, onViolation })
   })
-  return { clients, subscribers }
+  const group = workload.consumers > 0 ? drawGroup(dice.named('group')) : undefined
+  const consumers = Array.from({ length: group === undefined ? 0 : workload.consumers }, (_, at) => {
+    const name = `g${at + 1}`
+    return new GroupConsumer({ ...group!, name, world, dice: dice.named(name), nodes, tally, onViolation })
+  })
+  return { clients, boundaryClients, subscribers, consumers, ...(group !== undefined && { group }) }
 }
 
 function configurationOf(members: readonly NodeId[], plan: SeedPlan): Configuration {

@@ -1,6 +1,8 @@
 import type { HistoryOperation } from './checkers/history.ts'
 import type { Violation } from './checkers/violation.ts'
+import type { BoundaryClient, BoundaryHistory } from './workload/boundary-client.ts'
 import type { Client } from './workload/client.ts'
+import type { GroupConsumer, GroupWatched } from './workload/group-consumer.ts'
 import type { Subscriber } from './workload/subscriber.ts'
 import type { Dice } from './world/dice.ts'
 import type { FaultInjector } from './world/fault-injector.ts'
@@ -13,7 +15,12 @@ export interface Run extends Surroundings {
   readonly nodes: readonly SimNode[]
   readonly clients: readonly Client[]
   readonly subscribers: readonly Subscriber[]
+  readonly consumers: readonly GroupConsumer[]
+  /** Absent: nobody consumes. */
+  readonly group?: GroupWatched
+  readonly boundaryClients: readonly BoundaryClient[]
   readonly history: HistoryOperation[]
+  readonly boundaries: BoundaryHistory
   readonly injector: FaultInjector
   /** Those that clients ask. */
   readonly asked: { nodes: readonly SimNode[] }

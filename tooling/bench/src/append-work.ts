@@ -45,7 +45,7 @@ async function runLoad(targets: readonly Target[], inFlight: number, { plan, rep
   })
 }
 
-function medianRound(rounds: readonly Round[]): AppendFigures['median'] {
+export function medianRound(rounds: readonly Round[]): AppendFigures['median'] {
   const storeSeconds = rounds.flatMap(({ storeSecondsPer1000 }) => storeSecondsPer1000 ?? [])
   return {
     appendsPerSecond: medianOf(rounds.map((round) => round.appendsPerSecond)),

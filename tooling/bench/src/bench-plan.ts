@@ -1,4 +1,4 @@
-export const works = ['append', 'replay', 'live', 'memory'] as const
+export const works = ['append', 'conditional', 'replay', 'live', 'memory'] as const
 export type Work = (typeof works)[number]
 
 export interface BenchPlan {

@@ -41,7 +41,7 @@ function drawn({ columns, rows }: BenchTable): string {
   return table.toString()
 }
 
-function failures({ append, live }: BenchResult): string[] {
+function failures({ append, conditional, live }: BenchResult): string[] {
   return [
     ...append.flatMap(({ name, inFlight, rounds }) =>
       rounds
@@ -49,6 +49,12 @@ function failures({ append, live }: BenchResult): string[] {
         .map(
           (round) => `${name}, ${inFlight} in flight: ${round.failures} appends failed and are not counted; one of them: ${round.failure}`,
         ),
+    ),
+    ...conditional.flatMap(({ name, rounds }) =>
+      rounds
+        .flatMap(({ plain, conditional: under }) => [plain, under])
+        .filter((round) => round.failures > 0)
+        .map((round) => `${name}, conditional: ${round.failures} appends failed and are not counted; one of them: ${round.failure}`),
     ),
     ...live.flatMap(({ name, rounds }) =>
       rounds.filter(({ missing }) => missing > 0).map(({ missing }) => `${name}, live: ${missing} events did not arrive`),

@@ -1,6 +1,6 @@
 import type { BenchResult } from './bench.ts'
 import type { Comparison } from './compare.ts'
-import { residentBytesGoal, type Measure } from './goals.ts'
+import { conditionalShareGoal, residentBytesGoal, type Measure } from './goals.ts'
 import type { StoreKey } from './target.ts'
 
 /** A work's figures as text: its columns, each with the side its cells lean to, and the rows, a cell a column. */
@@ -22,7 +22,9 @@ const measureNames: Readonly<Record<Measure, string>> = {
 
 /** A table a work that was measured; below its figures the ratios, with the goals. */
 export function benchTables(result: BenchResult): BenchTable[] {
-  return [appendTable(result), replayTable(result), liveTable(result), memoryTable(result)].filter(({ rows }) => rows.length > 0)
+  return [appendTable(result), conditionalTable(result), replayTable(result), liveTable(result), memoryTable(result)].filter(
+    ({ rows }) => rows.length > 0,
+  )
 }
 
 function appendTable({ append, comparisons }: BenchResult): BenchTable {
@@ -52,6 +54,33 @@ function appendTable({ append, comparisons }: BenchResult): BenchTable {
     left('goal'),
   ]
   return { title: 'Append', columns, rows }
+}
+
+function conditionalTable({ conditional }: BenchResult): BenchTable {
+  const rows = conditional.flatMap(({ name, condition, plain, conditional: under, share }) => {
+    const figuresOf = ({ appendsPerSecond, p50Milliseconds, p99Milliseconds, storeSecondsPer1000 }: typeof plain): string[] => [
+      whole(appendsPerSecond),
+      p50Milliseconds.toFixed(2),
+      p99Milliseconds.toFixed(2),
+      storeSecondsPer1000?.toFixed(3) ?? '–',
+    ]
+    const goal = `≥ ${conditionalShareGoal.toFixed(2)} ${share >= conditionalShareGoal ? 'met' : 'missed'}`
+    return [
+      [name, 'none', ...figuresOf(plain), ''],
+      [name, condition, ...figuresOf(under), ''],
+      [`${name}, conditional ÷ plain`, '', times(share), '', '', '', goal],
+    ]
+  })
+  const columns = [
+    left('store'),
+    left('condition'),
+    right('appends/s'),
+    right('p50 ms'),
+    right('p99 ms'),
+    right('CPU s/1,000'),
+    left('goal'),
+  ]
+  return { title: `Append under a condition, ${conditional[0]?.inFlight ?? 0} in flight`, columns, rows }
 }
 
 function replayTable({ replay, comparisons }: BenchResult): BenchTable {

@@ -7,6 +7,7 @@ import { appendWork, type AppendFigures } from './append-work.ts'
 import { BenchError } from './bench-error.ts'
 import type { BenchPlan, Work, WorkOptions } from './bench-plan.ts'
 import { compare, type Comparison } from './compare.ts'
+import { conditionalWork, type ConditionalFigures } from './conditional-work.ts'
 import { eventBytes } from './event-body.ts'
 import { liveWork, type LiveFigures } from './live-work.ts'
 import { describeMachine, type Machine } from './machine.ts'
@@ -26,6 +27,7 @@ export interface BenchResult {
   readonly idleCores?: number
   /** A load after the other; within it Synod first. */
   readonly append: readonly AppendFigures[]
+  readonly conditional: readonly ConditionalFigures[]
   readonly replay: readonly ReplayFigures[]
   readonly live: readonly LiveFigures[]
   readonly memory: readonly MemoryFigures[]
@@ -59,10 +61,11 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const idleCores = await measureIdle(targets)
     const { works } = options
     const append = works.includes('append') ? await appendWork(targets, options) : []
+    const conditional = works.includes('conditional') ? await conditionalWork(targets, options) : []
     const replay = works.includes('replay') ? await replayWork(targets, options) : []
     const live = works.includes('live') ? await liveWork(targets, options) : []
     const memory = works.includes('memory') ? await memoryWork(targets, options) : []
-    const figures = { append, replay, live, memory }
+    const figures = { append, conditional, replay, live, memory }
     if (Object.values(figures).every((one) => one.length === 0))
       throw new BenchError(`${options.stores.join(', ')}: nothing to measure for ${works.join(', ')}`)
     const idle = idleCores === undefined ? {} : { idleCores }

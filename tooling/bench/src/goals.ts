@@ -23,5 +23,8 @@ export const goals: readonly Goal[] = [
   { work: 'live', store: 'synod', peer: 'jetstream', measure: 'p99Milliseconds', atMost: 3 },
 ]
 
+/** Appends under a condition, divided by plain ones of the same run and load. */
+export const conditionalShareGoal = 0.5
+
 /** Of a node's own process under full load. */
 export const residentBytesGoal = 400 * 2 ** 20

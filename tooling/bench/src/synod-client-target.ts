@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Client } from '@synod/client'
@@ -5,7 +6,7 @@ import { BenchError } from './bench-error.ts'
 import { eventBody, type EventBody } from './event-body.ts'
 import { synodCluster } from './synod-cluster.ts'
 import type { SynodProcess, SynodTransport } from './synod-process.ts'
-import { streamsCount, type LiveDoor, type NodeProcess, type ReplayDoor, type Target } from './target.ts'
+import { streamsCount, type ConditionalDoor, type LiveDoor, type NodeProcess, type ReplayDoor, type Target } from './target.ts'
 
 type Measured = { readonly type: 'Measured'; readonly data: EventBody }
 
@@ -31,6 +32,7 @@ export function synodClientTarget(transport: SynodTransport, cluster: SynodProce
     async append(turn) {
       await client.append(streams[turn % streamsCount] ?? '', event)
     },
+    conditional: conditionalDoor(client),
     replay: replayDoor(client),
     live: liveDoor(client, subscriber),
     nodes: () => nodesOf(cluster),
@@ -50,6 +52,23 @@ async function nodesOf({ urls, data }: SynodProcess): Promise<NodeProcess[]> {
 
 function measured(number = 0): Measured {
   return { type: 'Measured', data: eventBody(number) }
+}
+
+/** A name that must be unique: nothing has the tag that the event will have. */
+function conditionalDoor(client: Client<Measured>): ConditionalDoor {
+  const run = randomUUID()
+  let turn = 0
+  return {
+    condition: 'no event has this tag, which the appended one has',
+    async append() {
+      const tags = [`name:${run}:${turn}`]
+      const stream = `conditional-${turn++ % streamsCount}`
+      await client.appendAtomically({
+        writes: [{ stream, events: { ...measured(), tags } }],
+        condition: { failIfEventsMatch: { items: [{ tags }] } },
+      })
+    },
+  }
 }
 
 function replayDoor(client: Client<Measured>): ReplayDoor {

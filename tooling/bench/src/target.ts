@@ -12,6 +12,7 @@ export interface Target {
   prepare(inFlight: number): Promise<void>
   /** Appends one event; resolves when the store acknowledged it, rejects in any other case. `turn` counts up and chooses the stream. */
   append(turn: number): Promise<void>
+  readonly conditional?: ConditionalDoor
   readonly replay?: ReplayDoor
   readonly live?: LiveDoor
   /** Of a store that has nodes of its own kind. */
@@ -24,6 +25,13 @@ export interface NodeProcess {
   /** Of the postmaster of its database. */
   readonly postgresPid: number
   readonly isLeader: boolean
+}
+
+/** Appends under a condition on events that are there or not, which the store judges. */
+export interface ConditionalDoor {
+  readonly condition: string
+  /** Appends one event under a condition that holds; resolves when the store acknowledged it, rejects in any other case. */
+  append(): Promise<void>
 }
 
 /** Reads old events in their order, each of them parsed. */

@@ -10,6 +10,7 @@ it('prints the machine, what is missing and what failed before the figures, with
   expect(lines).toContainEqual(expect.stringMatching(/^missing +Third: not installed/))
   expect(lines).toContainEqual(expect.stringMatching(/^FAILURES +Synod, 256 in flight: 3 appends failed.*busy/))
   expect(lines).toContainEqual(expect.stringMatching(/^FAILURES +Synod, live: 2 events did not arrive/))
+  expect(lines).toContainEqual(expect.stringMatching(/^FAILURES +Synod, conditional: 3 appends failed.*condition/))
   const stores = lines.filter((line) => /│ (Synod|JetStream) +│.*on two disks/.test(line))
   expect(stores).toHaveLength(2)
   expect(stores[0]).toMatch(/256 │.*1,234 │ +1\.50 │ +20\.00 │ +0\.125 │ +0\.25 │/)
@@ -21,13 +22,15 @@ it('puts the goal beside the ratio that it is for, and says whether it is met', 
   expect(text).toMatch(/Synod ÷ JetStream +│ +× 2\.00 │.*│ ≥ 1\.50 met/)
   expect(text).toMatch(/Synod ÷ JetStream +│ +× 0\.50 │.*│ ≥ 1\.00 missed/)
   expect(text).toMatch(/Synod ÷ JetStream +│ +× 2\.00 │ +× 4\.00 │.*│ p99 ≤ 3\.00 missed/)
+  expect(text).toMatch(/Synod +│ a new tag +│ +400 │ +1\.50 │ +20\.00 │/)
+  expect(text).toMatch(/Synod, conditional ÷ plain +│ +│ +× 0\.40 │.*│ ≥ 0\.50 missed/)
   expect(text).toMatch(/Synod, n1, leader +│ +401 │ +× 1\.10 │ +50 │ ≤ 400 missed/)
 })
 
 it('gives the same tables as Markdown', () => {
   const lines = benchMarkdown(resultOf()).split('\n')
   expect(lines).toContain('| 256 | Synod | 1,234 | 1.50 | 20.00 | 0.125 | 0.25 | on two disks |  |')
-  expect(lines.filter((line) => line.startsWith('**'))).toHaveLength(4)
+  expect(lines.filter((line) => line.startsWith('**'))).toHaveLength(5)
   for (const line of lines.filter((text) => text.startsWith('| 256')))
     expect(line.split('|')).toHaveLength(lines[2]?.split('|').length ?? 0)
 })
@@ -64,6 +67,20 @@ function resultOf(): BenchResult {
       median: { ...median, appendsPerSecond: median.appendsPerSecond / 2 },
     },
   ] as const
+  const under = { ...median, appendsPerSecond: 400 }
+  const failed = { ...ofAppend.rounds[0]!, failure: 'condition' }
+  const conditional = [
+    {
+      store: 'synod',
+      name: 'Synod',
+      condition: 'a new tag',
+      inFlight: 64,
+      plain: { ...median, appendsPerSecond: 1000 },
+      conditional: under,
+      share: 0.4,
+      rounds: [{ plain: { ...failed, failures: 0 }, conditional: failed }],
+    },
+  ] as const
   const replay = [
     { store: 'synod', name: 'Synod', reader: 'a', eventsCount: 10, median: { eventsPerSecond: 5 }, rounds: [] },
     { store: 'jetstream', name: 'JetStream', reader: 'b', eventsCount: 10, median: { eventsPerSecond: 10 }, rounds: [] },
@@ -91,6 +108,7 @@ function resultOf(): BenchResult {
     },
     eventBytes,
     append,
+    conditional,
     replay,
     live,
     memory: [{ store: 'synod', name: 'Synod', inFlight: 256, seconds: 1, appendsPerSecond: 1, nodes: [node] }],

@@ -18,7 +18,7 @@ it('measures real clusters, however shortly, and leaves a result that says what 
   const result = await bench({
     plan,
     stores,
-    works: ['append', 'replay', 'live', 'memory'],
+    works: ['append', 'conditional', 'replay', 'live', 'memory'],
     report: (message) => said.push(message),
     signal: new AbortController().signal,
   })
@@ -33,6 +33,11 @@ it('measures real clusters, however shortly, and leaves a result that says what 
     expect(rounds[0]).toMatchObject({ failures: 0 })
     expect(median.appendsPerSecond).toBeGreaterThan(0)
     expect(median.p50Milliseconds).toBeGreaterThan(0)
+  }
+  expect(result.conditional.map(({ store, inFlight }) => [store, inFlight])).toEqual([['synod', 64]])
+  for (const { plain, conditional, rounds } of result.conditional) {
+    expect(Math.min(plain.appendsPerSecond, conditional.appendsPerSecond)).toBeGreaterThan(0)
+    expect(rounds).toMatchObject([{ plain: { failures: 0 }, conditional: { failures: 0 } }])
   }
   expect(result.replay.map(({ store }) => store)).toEqual(['synod', 'jetstream'])
   expect(result.replay.every(({ median }) => median.eventsPerSecond > 0)).toBe(true)

@@ -1,5 +1,6 @@
 import type { Expected } from '@synod/client'
-import { InputError, UsageError } from './command-errors.ts'
+import { UsageError } from './command-errors.ts'
+import { readInputText } from './input-text.ts'
 import { parseJsonText } from './json-text.ts'
 import { runCommand, type ClusterOptions } from './run-command.ts'
 
@@ -16,7 +17,7 @@ export function appendEvent(stream: string, type: string, data: string | undefin
     const { metadata, tag, id, expected } = options
     const event = {
       type,
-      data: data === undefined ? null : toJson('data', data === '-' ? await readInput() : data),
+      data: data === undefined ? null : toJson('data', data === '-' ? await readInputText('-', inputBytesMax) : data),
       ...(metadata !== undefined && { metadata: toJson('--metadata', metadata) }),
       ...(tag !== undefined && { tags: tag }),
       ...(id !== undefined && { id }),
@@ -32,22 +33,6 @@ export function appendEvent(stream: string, type: string, data: string | undefin
 
 /** An event takes 1 MiB at most; white space and escapes may make its text longer. */
 const inputBytesMax = 8 * 1024 * 1024
-
-async function readInput(): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length
-    if (bytes > inputBytesMax)
-      throw new InputError(`the data from standard input has more than ${inputBytesMax} bytes: an event takes 1 MiB`)
-    chunks.push(chunk)
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch {
-    throw new InputError('the data from standard input is not UTF-8')
-  }
-}
 
 function toJson(what: string, given: string): unknown {
   try {

@@ -1,35 +1,54 @@
 /**
- * Where a subscription stands, in a file: `{"cluster", "stream", "position"}`. It is written beside and moved into place, so that it
+ * Where a subscription stands, in a file: `{"cluster", "stream", "filter"?, "position"}`. It is written beside and moved into place, so that it
  * is whole at any moment, and only after what it covers was written out: what comes after a crash may come again, nothing is missed.
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import type { EventFilter } from '@synod/client'
 import { InputError } from './command-errors.ts'
 
-const content = z.strictObject({ cluster: z.string(), stream: z.string().nullable(), position: z.int().nonnegative() })
+const content = z.strictObject({
+  cluster: z.string(),
+  stream: z.string().nullable(),
+  /** As the options gave it; of another one the position says nothing. */
+  filter: z.record(z.string(), z.unknown()).optional(),
+  position: z.int().nonnegative(),
+})
 
 export class CheckpointFile {
   readonly #file: string
   readonly #stream: string | null
+  readonly #filter: EventFilter | undefined
   #cluster: string | undefined
   #position: bigint | undefined
 
-  private constructor(file: string, stream: string | undefined, known: z.infer<typeof content> | undefined) {
+  private constructor(
+    file: string,
+    stream: string | undefined,
+    filter: EventFilter | undefined,
+    known: z.infer<typeof content> | undefined,
+  ) {
     this.#file = file
     this.#stream = stream ?? null
+    this.#filter = filter
     this.#cluster = known?.cluster
     this.#position = known === undefined ? undefined : BigInt(known.position)
   }
 
-  /** @throws InputError when there is a file that is no checkpoint, or one of another stream */
-  static async open(file: string, stream: string | undefined): Promise<CheckpointFile> {
+  /** @throws InputError when there is a file that is no checkpoint, or one of another stream or filter */
+  static async open(file: string, stream: string | undefined, filter: EventFilter | undefined): Promise<CheckpointFile> {
     const known = await readCheckpoint(file)
     if (known !== undefined && known.stream !== (stream ?? null)) {
       const name = (of: string | null): string => (of === null ? 'all streams' : `stream ${JSON.stringify(of)}`)
       throw new InputError(`${file} is a checkpoint of ${name(known.stream)}, not of ${name(stream ?? null)}: name another file`)
     }
-    return new CheckpointFile(file, stream, known)
+    if (known !== undefined && !isDeepStrictEqual(known.filter, filter)) {
+      const name = (of: unknown): string => (of === undefined ? 'no filter' : `filter ${JSON.stringify(of)}`)
+      throw new InputError(`${file} is a checkpoint with ${name(known.filter)}, not with ${name(filter)}: name another file`)
+    }
+    return new CheckpointFile(file, stream, filter, known)
   }
 
   /** What to resume after; undefined: from the beginning. */
@@ -49,7 +68,8 @@ export class CheckpointFile {
   async save(position: bigint): Promise<void> {
     if (position === this.#position || this.#cluster === undefined) return
     const temporary = `${this.#file}.${process.pid}.tmp`
-    const text = JSON.stringify({ cluster: this.#cluster, stream: this.#stream, position: Number(position) })
+    const filter = this.#filter && { filter: this.#filter }
+    const text = JSON.stringify({ cluster: this.#cluster, stream: this.#stream, ...filter, position: Number(position) })
     try {
       const handle = await open(temporary, 'w')
       try {

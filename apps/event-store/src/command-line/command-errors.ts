@@ -1,5 +1,5 @@
 /** How a command can end other than well. `client-error` classes come from @synod/client and are told beside these. */
-import { ClientError, UnavailableError, WrongExpectedRevisionError } from '@synod/client'
+import { ClientError, ConditionFailedError, UnavailableError, WrongExpectedRevisionError, type Violation } from '@synod/client'
 import { exitCodes } from '../exit-codes.ts'
 
 /** Something about the caller's arguments or input that commander cannot see. */
@@ -41,8 +41,12 @@ export function exitCodeOf(error: unknown): number {
   switch (error.code) {
     case 'wrong_expected_revision':
     case 'event_id_conflict':
+    case 'condition_failed':
+    case 'stream_tombstoned':
+    case 'group_exists':
       return exitCodes.conflict
     case 'stream_not_found':
+    case 'group_not_found':
       return exitCodes.notFound
     case 'unavailable':
     case 'busy':
@@ -60,13 +64,20 @@ export function describeError(error: unknown): Readonly<Record<string, unknown>>
   const code = (error as { readonly code?: unknown }).code
   const described = { code: typeof code === 'string' && /^[a-z_]+$/.test(code) ? code : 'failure', message }
   if (error instanceof WrongExpectedRevisionError) {
-    const { stream, expected, actual } = error
-    return { ...described, stream, expected: placeJson(expected), actual: placeJson(actual) }
+    const { stream, expected, actual, violations } = error
+    return { ...described, stream, expected: placeJson(expected), actual: placeJson(actual), violations: violations.map(violationJson) }
   }
+  if (error instanceof ConditionFailedError) return { ...described, violations: error.violations.map(violationJson) }
   if (error instanceof UnavailableError) {
     return { ...described, outcomeUnknown: error.outcomeUnknown, ...(error.eventIds.length > 0 && { eventIds: error.eventIds }) }
   }
   return described
+}
+
+function violationJson(violation: Violation): object {
+  if (violation.kind === 'condition') return { kind: violation.kind, position: Number(violation.position) }
+  const { kind, stream, expected, actual } = violation
+  return { kind, stream, expected: placeJson(expected), actual: placeJson(actual) }
 }
 
 function placeJson(value: bigint | string): number | string {

@@ -29,6 +29,18 @@ export function place(value: string): bigint {
   return number
 }
 
+/** A position, or `end`. */
+export function placeOrEnd(value: string): bigint | 'end' {
+  if (value === 'end') return value
+  if (!/^\d+$/.test(value)) throw new InvalidArgumentError('allowed are a position, and end.')
+  return place(value)
+}
+
+/** For an argument that may be given several times. */
+export function places(value: string, before: readonly bigint[] | undefined): readonly bigint[] {
+  return [...(before ?? []), place(value)]
+}
+
 export const expectedWords = ['any', 'noStream', 'streamExists'] as const
 
 export function expected(value: string): Expected {

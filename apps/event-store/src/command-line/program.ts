@@ -4,16 +4,16 @@ import type { AppendEventOptions } from './append-event.ts'
 import type { AppendLinesOptions } from './append-lines.ts'
 import { UsageError } from './command-errors.ts'
 import { completionScript, shells, type Shell } from './completion-script.ts'
-import { collected, expected, integer, nodeUrls, place, seconds, wordOption } from './option-values.ts'
+import { clusterOptions, countMax, examples, exit, isOrAre, usageGuarded } from './command-parts.ts'
+import { filterOptions } from './filter-options.ts'
+import { addGroups } from './group-commands.ts'
+import { collected, expected, integer, place, seconds, wordOption } from './option-values.ts'
 import type { ReadCommandOptions } from './read.ts'
-import { tellError } from './run-command.ts'
+import type { ClusterOptions } from './run-command.ts'
 import type { StatusCommandOptions } from './status.ts'
+import { addStreams } from './stream-commands.ts'
 import type { SubscribeCommandOptions } from './subscribe.ts'
-import { exitCodes } from '../exit-codes.ts'
 import type { StartCommandOptions } from '../supervisor/start.ts'
-
-const defaultNodes = ['http://127.0.0.1:2113', 'http://127.0.0.1:2114', 'http://127.0.0.1:2115']
-const limitMax = 999_999_999
 
 export function createProgram(): Command {
   const program = new Command('synod')
@@ -22,12 +22,15 @@ export function createProgram(): Command {
     .showHelpAfterError('(synod --help says more)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failure, 2 wrong usage, 3 conflict, 4 no such stream, 69 unavailable, 70 a node failed,\n' +
+      '\nExit codes: 0 ok, 1 failure, 2 wrong usage, 3 conflict, 4 no such stream or group, 69 unavailable, 70 a node failed,\n' +
         '78 a node refuses its store or configuration, 130 interrupted. docs/command-line.md has the rest.',
     )
   addAppend(program)
+  addAppendAtomically(program)
   addRead(program)
   addSubscribe(program)
+  addStreams(program)
+  addGroups(program)
   addStatus(program)
   addStart(program)
   addDemo(program)
@@ -49,7 +52,7 @@ function addAppend(program: Command): void {
     .option('--expected <state>', "any, noStream, streamExists, or the stream's last revision", expected)
     .option('--from-file <file>', 'JSON lines {stream, type, data, metadata?, tags?, id?, expected?}; - is standard input')
     .option('--source <name>', "of lines: what their ids follow from (the file's path; for standard input one that is drawn)")
-    .option('--skip <count>', 'of lines: not the first so many', integer(0, limitMax))
+    .option('--skip <count>', 'of lines: not the first so many', integer(0, countMax))
     .option('--in-flight <count>', 'of lines: appends under way at a time, one a stream at most (256)', integer(1, 1024))
     .option('--keep-going', 'of lines: tells a bad line, and goes on with the others')
     .addHelpText(
@@ -62,6 +65,27 @@ function addAppend(program: Command): void {
       ),
     )
     .action(usageGuarded(append))
+}
+
+function addAppendAtomically(program: Command): void {
+  clusterOptions(program.command('append-atomically'))
+    .description('Appends to several streams, all or nothing, with checks and a condition: a JSON document')
+    .argument('[file]', '{writes: [{stream, expected?, events}], checks?, condition?} as POST /append takes it; - is standard input', '-')
+    .addHelpText(
+      'after',
+      examples(
+        'synod append-atomically transfer.json',
+        `echo '{"writes": [{"stream": "user-1", "events": [{"type": "Registered", "data": {}, "tags": ["name:ada"]}]}],` +
+          ` "condition": {"failIfEventsMatch": {"items": [{"tags": ["name:ada"]}]}}}' | synod append-atomically`,
+      ),
+    )
+    .action(
+      usageGuarded(async (file: string, options: ClusterOptions) => {
+        if (file === '-' && process.stdin.isTTY) throw new UsageError('nothing to append: name a file, or pipe a document in')
+        const { appendAtomically } = await import('./append-atomically.ts')
+        return appendAtomically(file, options)
+      }),
+    )
 }
 
 type AppendOptions = AppendEventOptions &
@@ -93,22 +117,33 @@ async function append(
 }
 
 function addRead(program: Command): void {
-  clusterOptions(program.command('read'))
+  filterOptions(clusterOptions(program.command('read')))
     .description('Prints the events of a stream, or of all streams in their one order')
     .argument('[stream]', 'its name; absent: all streams')
     .option('--from <place>', 'inclusive: a revision of the stream, a position among all events', place)
     .option('--backward', 'the newest first')
-    .option('--limit <count>', 'events at most (to the end)', integer(1, limitMax))
+    .option('--limit <count>', 'events at most (to the end)', integer(1, countMax))
     .option('--local', "what one node's own store has, without asking the others")
-    .addHelpText('after', examples('synod read course-1', 'synod read --backward --limit 10', 'synod read --json > backup.jsonl'))
-    .action(async (stream: string | undefined, options: ReadCommandOptions) => {
-      const { read } = await import('./read.ts')
-      return exit(await read(stream, options))
-    })
+    .option('--at-least <position>', 'waits until the node that answers has applied this position', place)
+    .addHelpText(
+      'after',
+      examples(
+        'synod read course-1',
+        'synod read --backward --limit 10',
+        'synod read --type StudentEnrolled --tag student:ada',
+        'synod read --json > backup.jsonl',
+      ),
+    )
+    .action(
+      usageGuarded(async (stream: string | undefined, options: ReadCommandOptions) => {
+        const { read } = await import('./read.ts')
+        return read(stream, options)
+      }),
+    )
 }
 
 function addSubscribe(program: Command): void {
-  clusterOptions(program.command('subscribe'))
+  filterOptions(clusterOptions(program.command('subscribe')))
     .description('Prints the events of a stream, or of all streams, and goes on with what comes')
     .argument('[stream]', 'its name; absent: all streams')
     .option('--from <place>', 'inclusive: a revision of the stream, a position among all events', place)
@@ -120,13 +155,16 @@ function addSubscribe(program: Command): void {
       examples(
         'synod subscribe',
         'synod subscribe course-1 --from 3',
+        'synod subscribe --category course --type StudentEnrolled',
         'synod subscribe --json --checkpoint-file position.json | ./project',
       ),
     )
-    .action(async (stream: string | undefined, options: SubscribeCommandOptions) => {
-      const { subscribe } = await import('./subscribe.ts')
-      return exit(await subscribe(stream, options))
-    })
+    .action(
+      usageGuarded(async (stream: string | undefined, options: SubscribeCommandOptions) => {
+        const { subscribe } = await import('./subscribe.ts')
+        return subscribe(stream, options)
+      }),
+    )
 }
 
 function addStatus(program: Command): void {
@@ -216,43 +254,4 @@ function addCompletion(program: Command): void {
     .addArgument(new Argument('<shell>').choices(shells))
     .addHelpText('after', examples('eval "$(synod completion bash)"', 'eval "$(synod completion zsh)"', 'synod completion fish | source'))
     .action((shell: Shell) => void process.stdout.write(completionScript(shell, program)))
-}
-
-function clusterOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--nodes <urls>', 'where nodes answer, with commas between; any one is enough')
-        .argParser(nodeUrls)
-        .default(defaultNodes, 'ports 2113 to 2115 of this machine')
-        .env('SYNOD_NODES'),
-    )
-    .option('--timeout <seconds>', 'how long to try when no node answers', seconds, 30)
-    .option('--json', 'JSON lines for programs, errors too (docs/command-line.md)')
-}
-
-/** Sockets that still say goodbye must not keep the process alive; all output was written. */
-function exit(code: number): never {
-  process.exit(code)
-}
-
-/** Tells wrong usage that commander cannot see. */
-function usageGuarded<A extends readonly unknown[]>(action: (...given: A) => Promise<number>): (...given: A) => Promise<void> {
-  return async (...given) => {
-    try {
-      exit(await action(...given))
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error
-      const isJson = given.some((options) => (options as { readonly json?: boolean } | undefined)?.json === true)
-      tellError(error, isJson)
-      process.exitCode = exitCodes.usage
-    }
-  }
-}
-
-function isOrAre(names: readonly string[]): string {
-  return names.length === 1 ? 'is' : 'are'
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
 }

@@ -2,9 +2,10 @@ import type { Client, SubscriptionMessage } from '@synod/client'
 import { CheckpointFile } from './checkpoint-file.ts'
 import { CheckpointKeeper } from './checkpoint-keeper.ts'
 import { EventColumns, eventJson, type TextEventType } from './event-lines.ts'
+import { toFilter, type FilterOptions } from './filter-options.ts'
 import { runCommand, type ClusterOptions } from './run-command.ts'
 
-export interface SubscribeCommandOptions extends ClusterOptions {
+export interface SubscribeCommandOptions extends ClusterOptions, FilterOptions {
   readonly from?: bigint
   readonly after?: bigint
   readonly untilCaughtUp?: boolean
@@ -13,12 +14,18 @@ export interface SubscribeCommandOptions extends ClusterOptions {
 
 /** The command `subscribe`: what is there, then what comes, until it is told to end. */
 export function subscribe(stream: string | undefined, options: SubscribeCommandOptions): Promise<number> {
+  const filter = toFilter(options, stream)
   return runCommand(options, async ({ client, output, signal, note }) => {
-    const checkpoint = options.checkpointFile === undefined ? undefined : await CheckpointFile.open(options.checkpointFile, stream)
+    const checkpoint = options.checkpointFile === undefined ? undefined : await CheckpointFile.open(options.checkpointFile, stream, filter)
     const keeper = checkpoint && new CheckpointKeeper(checkpoint, output)
     const columns = new EventColumns(process.stdout)
     try {
-      const range = { ...(stream !== undefined && { stream }), ...startOf(options, checkpoint), signal }
+      const range = {
+        ...(stream !== undefined && { stream }),
+        ...(filter !== undefined && { filter }),
+        ...startOf(options, checkpoint),
+        signal,
+      }
       for await (const message of client.subscribe(range)) {
         checkpoint?.requireCluster(clusterOf(client))
         if (options.json) await output.line(messageJson(message))

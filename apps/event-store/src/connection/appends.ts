@@ -5,17 +5,18 @@
  * There is no key of idempotency: a client that tries again sends the same records, and the ids in them are the identity. A
  * cancelled append goes on, unanswered; one whose client has gone is not offered again.
  */
-import type { ClientMessage, RequestNumber } from '@synod/client-protocol'
-import type { Appended, EventStore } from '@synod/events'
+import type { ClientMessage, NodeMessage, RequestNumber } from '@synod/client-protocol'
+import type { Appended, AtomicallyAppended, EventStore } from '@synod/events'
 import { busy, unavailable } from '../http/http-error.ts'
 import { serving } from '../http/serving.ts'
+import { violationsTold } from '../http/to-http-error.ts'
 import { checkJson } from './check-json.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import type { Deadline } from './deadlines.ts'
 import type { OpenRequest } from './open-requests.ts'
 import { tooManyRequests } from './refusal.ts'
 
-export type AppendMessage = Extract<ClientMessage, { kind: 'append' }>
+export type AppendMessage = Extract<ClientMessage, { kind: 'append' | 'appendAtomically' }>
 
 export class Appends {
   readonly #parts: ConnectionParts
@@ -55,7 +56,7 @@ class FrameAppends implements OpenRequest {
 
   propose(message: AppendMessage): void {
     const { request } = message
-    let appended: Promise<Appended>
+    let appended: Promise<Appended | AtomicallyAppended>
     try {
       appended = this.#append(message)
     } catch (error) {
@@ -64,11 +65,11 @@ class FrameAppends implements OpenRequest {
     this.#parts.requests.open(request, this)
     this.#open.add(request)
     appended.then(
-      ({ revision, position }) => {
-        if (this.#settle(request)) this.#parts.outbox.add({ kind: 'appended', request, revision, position })
+      (answer) => {
+        if (this.#settle(request)) this.#parts.outbox.add(told(request, answer))
       },
       (error: unknown) => {
-        if (this.#settle(request)) this.#parts.refuse(request, error)
+        if (this.#settle(request)) this.#parts.refuse(request, message.kind === 'append' ? error : violationsTold(error))
       },
     )
   }
@@ -88,14 +89,21 @@ class FrameAppends implements OpenRequest {
   cancel(): void {}
 
   /** @throws whatever refuses it before it is under way */
-  #append({ stream, expected, records }: AppendMessage): Promise<Appended> {
+  #append(message: AppendMessage): Promise<Appended | AtomicallyAppended> {
     const { limits, requests, node, bytes } = this.#parts
     if (requests.size >= limits.connectionRequestsMax) throw tooManyRequests(limits.connectionRequestsMax)
     this.#store ??= serving(node)
     this.#holdsBytes ||= bytes.take(this.#frameBytes)
     if (!this.#holdsBytes) throw busy('too many bytes of requests are under way at this node: try again')
-    checkJson(records, limits.jsonDepthMax)
-    return this.#store.appendRecords({ stream, records, expected }, { signal: this.#controller.signal })
+    const { signal } = this.#controller
+    if (message.kind === 'append') {
+      const { stream, records, expected } = message
+      checkJson(records, limits.jsonDepthMax)
+      return this.#store.appendRecords({ stream, records, expected }, { signal })
+    }
+    const { writes, checks, condition } = message
+    for (const [at, { records }] of writes.entries()) checkJson(records, limits.jsonDepthMax, at)
+    return this.#store.appendRecordsAtomically({ writes, checks, ...(condition !== undefined && { condition }) }, { signal })
   }
 
   /** Returns whether the client still waits for the answer. */
@@ -121,4 +129,10 @@ class FrameAppends implements OpenRequest {
     })
     this.abort()
   }
+}
+
+function told(request: RequestNumber, answer: Appended | AtomicallyAppended): NodeMessage {
+  const { position } = answer
+  if ('revision' in answer) return { kind: 'appended', request, revision: answer.revision, position }
+  return { kind: 'atomicallyAppended', request, position, revisions: answer.streams.map(({ revision }) => revision) }
 }

@@ -9,13 +9,13 @@ import { jsonDepth } from '../http/json-members.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Says nothing of what is no record: the store refuses that. @throws HttpError 400 that names event and field */
-export function checkJson(records: readonly Bytes[], depthMax: number): void {
-  for (const [at, record] of records.entries()) {
+/** Says nothing of what is no record: the store refuses that. @throws HttpError 400 that names event and field, and the write of several */
+export function checkJson(records: readonly Bytes[], depthMax: number, write?: number): void {
+  for (const [event, record] of records.entries()) {
     const body = bodyOf(record)
     if (body === undefined) return
-    check(body.data, at, 'data', depthMax)
-    if (body.metadata !== undefined) check(body.metadata, at, 'metadata', depthMax)
+    check(body.data, event, 'data', depthMax, write)
+    if (body.metadata !== undefined) check(body.metadata, event, 'metadata', depthMax, write)
   }
 }
 
@@ -28,8 +28,11 @@ function bodyOf(record: Bytes): RecordBody | undefined {
   }
 }
 
-function check(json: Bytes, event: number, field: 'data' | 'metadata', depthMax: number): void {
-  const refuse = (what: string): Error => invalidArgument(`event ${event}: ${field} ${what}`, { event, field })
+function check(json: Bytes, event: number, field: 'data' | 'metadata', depthMax: number, write: number | undefined): void {
+  const refuse = (what: string): Error =>
+    write === undefined
+      ? invalidArgument(`event ${event}: ${field} ${what}`, { event, field })
+      : invalidArgument(`write ${write}: event ${event}: ${field} ${what}`, { write, event, field })
   // A level takes a byte at least.
   if (json.length > depthMax && jsonDepth(json, depthMax) > depthMax) throw refuse(`nests deeper than ${depthMax} levels: flatten it`)
   let text: string

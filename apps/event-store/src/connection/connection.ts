@@ -166,7 +166,7 @@ export class Connection {
   #numberTaken(messages: readonly ClientMessage[]): RequestNumber | undefined {
     const begun = new Set<RequestNumber>()
     for (const message of messages) {
-      if (message.kind === 'ping' || message.kind === 'credit' || message.kind === 'cancel') continue
+      if (!begins(message)) continue
       if (begun.has(message.request) || this.#requests.has(message.request)) return message.request
       begun.add(message.request)
     }
@@ -178,11 +178,12 @@ export class Connection {
     let isPinged = false
     for (const message of messages) {
       if (message.kind === 'ping') isPinged = true
-      else if (message.kind === 'credit') this.#subscriptions.credit(message.request, message.bytes)
+      else if (message.kind === 'credit') this.#subscriptions.credit(message)
+      else if (message.kind === 'acknowledge' || message.kind === 'reject') this.#subscriptions.settle(message)
       else if (message.kind === 'cancel') this.#requests.cancel(message.request)
       else if (this.#isStopping) this.#refuse(message.request, unavailable('this node is stopping: ask another node'))
-      else if (message.kind === 'append') appends.propose(message)
-      else if (message.kind === 'read') this.#reads.begin(message)
+      else if (message.kind === 'append' || message.kind === 'appendAtomically') appends.propose(message)
+      else if (message.kind === 'read' || message.kind === 'query' || message.kind === 'call') this.#reads.begin(message)
       else this.#subscriptions.begin(message)
     }
     appends.end()
@@ -249,6 +250,20 @@ export class Connection {
     this.#requests.cancelAll()
     this.#appends.close()
     this.#intake.close()
+  }
+}
+
+/** Whether it opens a request: the others are of one that is open, or of none. */
+function begins(message: ClientMessage): message is Extract<ClientMessage, { request: RequestNumber }> {
+  switch (message.kind) {
+    case 'ping':
+    case 'credit':
+    case 'cancel':
+    case 'acknowledge':
+    case 'reject':
+      return false
+    default:
+      return true
   }
 }
 

@@ -1,16 +1,25 @@
-/** Pages, as they are stored. A few are read at a time, and only while there is room to send them: a page may have 8 MiB. */
-import type { ClientMessage } from '@synod/client-protocol'
-import type { EventStore, ReadOptions, RecordedEvent } from '@synod/events'
-import { unavailable } from '../http/http-error.ts'
-import { serving } from '../http/serving.ts'
+/**
+ * Pages, as they are stored, and what is asked for rarely. A few are under way at a time, and only while there is room to send
+ * what they answer: a page may have 8 MiB.
+ */
+import type { ClientMessage, NodeMessage } from '@synod/client-protocol'
+import type { ReadOptions } from '@synod/events'
+import { busy, tooLarge, unavailable } from '../http/http-error.ts'
+import { storeFor } from '../http/read-routes.ts'
+import { call } from './calls.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import type { Deadline } from './deadlines.ts'
+import { checkFilterSize } from './filter-size.ts'
 import { tooManyRequests } from './refusal.ts'
 
-export type ReadMessage = Extract<ClientMessage, { kind: 'read' }>
+type Of<K extends ClientMessage['kind']> = Extract<ClientMessage, { kind: K }>
+
+export type ReadMessage = Of<'read' | 'query' | 'call'>
 
 /** Of one connection at a time; further ones wait. */
 const readsAtOnceMax = 4
+/** Characters of a call's argument. */
+const argumentLengthMax = 1_048_576
 
 export class Reads {
   readonly #parts: ConnectionParts
@@ -23,12 +32,29 @@ export class Reads {
   }
 
   begin(message: ReadMessage): void {
-    const { requests, refuse, limits } = this.#parts
-    if (requests.size >= limits.connectionRequestsMax) return refuse(message.request, tooManyRequests(limits.connectionRequestsMax))
-    const read = new Read(this.#parts, message, () => this.#waiting.delete(read))
+    const { requests, refuse } = this.#parts
+    let heldBytes: number
+    try {
+      heldBytes = this.#admit(message)
+    } catch (error) {
+      return refuse(message.request, error)
+    }
+    const read = new Read(this.#parts, message, heldBytes, () => this.#waiting.delete(read))
     requests.open(message.request, read)
     this.#waiting.add(read)
     this.#pump()
+  }
+
+  /** Returns the bytes that it holds until it ends. @throws HttpError */
+  #admit(message: ReadMessage): number {
+    const { requests, limits, bytes } = this.#parts
+    if (requests.size >= limits.connectionRequestsMax) throw tooManyRequests(limits.connectionRequestsMax)
+    if (message.kind === 'query') checkFilterSize(message.filter)
+    if (message.kind !== 'call') return 0
+    const { length } = message.argument
+    if (length > argumentLengthMax) throw tooLarge(`the argument has ${length} characters: at most ${argumentLengthMax} are allowed`)
+    if (!bytes.take(length)) throw busy('too many bytes of requests are under way at this node: try again')
+    return length
   }
 
   #pump(): void {
@@ -60,12 +86,14 @@ class Read {
   readonly #message: ReadMessage
   readonly #onEnd: () => void
   readonly #controller = new AbortController()
+  #heldBytes: number
   #isBegun = false
   #deadline: Deadline
 
-  constructor(parts: ConnectionParts, message: ReadMessage, onEnd: () => void) {
+  constructor(parts: ConnectionParts, message: ReadMessage, heldBytes: number, onEnd: () => void) {
     this.#parts = parts
     this.#message = message
+    this.#heldBytes = heldBytes
     this.#onEnd = onEnd
     this.#deadline = parts.answers.begin(() => this.#onDeadline())
   }
@@ -73,7 +101,7 @@ class Read {
   cancel(): void {
     this.#deadline.cancel()
     this.#controller.abort()
-    this.#onEnd()
+    this.#end()
   }
 
   /** Never rejects: what goes wrong is the answer. Ends with the request, whatever the store does. */
@@ -88,23 +116,42 @@ class Read {
   }
 
   async #read(): Promise<void> {
-    const { node, outbox, requests, refuse } = this.#parts
-    const { request, consistency } = this.#message
+    const { outbox, requests, refuse } = this.#parts
+    const { request } = this.#message
     try {
-      const events = await this.#page(consistency === 'local' ? node.store() : serving(node))
-      if (requests.close(request, this)) outbox.add({ kind: 'page', request, events })
+      const answer = await this.#answer()
+      if (requests.close(request, this)) outbox.add(answer)
     } catch (error) {
       if (requests.close(request, this)) refuse(request, error)
     } finally {
       this.#deadline.cancel()
+      this.#end()
     }
   }
 
-  #page(store: EventStore): Promise<readonly RecordedEvent[]> {
-    const { stream, from, direction, limit, consistency } = this.#message
+  async #answer(): Promise<NodeMessage> {
+    const { node, limits } = this.#parts
+    const message = this.#message
+    const { request } = message
     const { signal } = this.#controller
-    const options: ReadOptions = { direction, limit, consistency, signal, ...(from !== undefined && { from }) }
-    return stream === undefined ? store.readAll(options) : store.readStream(stream, options)
+    if (message.kind === 'call') return { kind: 'result', request, result: await call(node, message, limits.jsonDepthMax, signal) }
+    const { from, direction, limit, consistency, atLeast } = message
+    const given = { ...(from !== undefined && { from }), ...(atLeast !== undefined && { atLeast }) }
+    const options: ReadOptions = { direction, limit, consistency, signal, ...given }
+    const store = storeFor(node, options)
+    if (message.kind === 'query') {
+      const { events, considered, isEnd } = await store.query({ ...options, filter: message.filter })
+      return { kind: 'queryPage', request, events, considered, isEnd }
+    }
+    const { stream } = message
+    return { kind: 'page', request, events: await (stream === undefined ? store.readAll(options) : store.readStream(stream, options)) }
+  }
+
+  /** It waits no more, and holds nothing. */
+  #end(): void {
+    this.#onEnd()
+    this.#parts.bytes.release(this.#heldBytes)
+    this.#heldBytes = 0
   }
 
   #onDeadline(): void {
@@ -116,7 +163,7 @@ class Read {
     }
     const { request } = this.#message
     this.#deadline = graces.begin(() => {
-      this.#onEnd()
+      this.#end()
       if (requests.close(request, this)) refuse(request, unavailable('no answer in time: try again, or at another node'))
     })
     this.#controller.abort()

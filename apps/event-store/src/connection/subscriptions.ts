@@ -1,22 +1,24 @@
 /**
- * Subscriptions: the store's messages, as they come. Events go in batches, each when the client has given credit for it and
- * the connection has room; until then the store waits, and the page of a reader that takes nothing is nobody's memory.
+ * Subscriptions, and consumers of groups: the store's messages, as they come. Events go in batches, each when the client has
+ * given credit for it and the connection has room (credit-room.ts).
  */
-import type { ClientMessage, RequestNumber, Start } from '@synod/client-protocol'
-import type { EventStore, SubscribeOptions, SubscriptionMessage } from '@synod/events'
+import type { ClientMessage, NodeMessage, RequestNumber, Start } from '@synod/client-protocol'
+import type { EventStore, GroupConsumer, GroupMessage, SubscribeOptions, SubscriptionMessage } from '@synod/events'
 import { busy, unavailable } from '../http/http-error.ts'
+import { serving } from '../http/serving.ts'
 import type { ConnectionParts } from './connection-parts.ts'
+import { CreditRoom } from './credit-room.ts'
+import { checkFilterSize } from './filter-size.ts'
 import type { OpenRequest } from './open-requests.ts'
 import { tooManyRequests } from './refusal.ts'
 
-export type SubscribeMessage = Extract<ClientMessage, { kind: 'subscribe' }>
+type Of<K extends ClientMessage['kind']> = Extract<ClientMessage, { kind: K }>
 
-/** Bytes of records in a message: enough for hundreds of events, and others get their turn. */
-const batchBytesMax = 65_536
+export type SubscribeMessage = Of<'subscribe' | 'subscribeFiltered' | 'consume'>
 
 export class Subscriptions {
   readonly #parts: ConnectionParts
-  readonly #open = new Set<Subscription>()
+  readonly #open = new Set<Feed>()
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts
@@ -34,13 +36,15 @@ export class Subscriptions {
       if (requests.size >= connectionRequestsMax) throw tooManyRequests(connectionRequestsMax)
       if (this.#open.size >= connectionSubscriptionsMax)
         throw busy(`${connectionSubscriptionsMax} subscriptions are open on this connection: open another connection, or end some`)
-      const store = node.store()
+      if (message.kind === 'subscribeFiltered') checkFilterSize(message.filter)
+      const store = message.kind === 'consume' ? serving(node) : node.store()
       const controller = subscriptions.open()
-      const subscription = new Subscription(this.#parts, message, controller)
-      requests.open(request, subscription)
-      this.#open.add(subscription)
-      void subscription.run(store).finally(() => {
-        this.#open.delete(subscription)
+      const feed =
+        message.kind === 'consume' ? new Consumption(this.#parts, message, controller) : new Subscription(this.#parts, message, controller)
+      requests.open(request, feed)
+      this.#open.add(feed)
+      void feed.run(store).finally(() => {
+        this.#open.delete(feed)
         subscriptions.close(controller)
       })
     } catch (error) {
@@ -49,41 +53,38 @@ export class Subscriptions {
   }
 
   /** Of a request that is no open subscription it is ignored: its end and the credit may have crossed. */
-  credit(request: RequestNumber, bytes: number): void {
+  credit({ request, bytes }: Of<'credit'>): void {
     const open = this.#parts.requests.get(request)
-    if (open instanceof Subscription) open.credit(bytes)
+    if (open instanceof Feed) open.room.credit(bytes)
+  }
+
+  /** As of credit. */
+  settle(message: Of<'acknowledge' | 'reject'>): void {
+    const open = this.#parts.requests.get(message.request)
+    if (open instanceof Consumption) open.settle(message)
   }
 
   /** Each ends with a refusal: its client resumes elsewhere. */
   endAll(): void {
-    for (const subscription of this.#open) subscription.end()
+    for (const feed of this.#open) feed.end()
   }
 }
 
-class Subscription implements OpenRequest {
+/** An endless answer. */
+abstract class Feed implements OpenRequest {
+  readonly room: CreditRoom
   readonly #parts: ConnectionParts
   readonly #request: RequestNumber
-  readonly #options: SubscribeOptions
   readonly #controller: AbortController
-  /** Bytes of records that the client takes; below zero by a part of one event at most. */
-  #credit: number
-  #reserved = 0
-  /** Set while the store waits for room. */
-  #wait: { readonly resolve: (bytes: number) => void; forget: () => void } | undefined
+  /** What to do when the node stops. */
+  readonly #advice: string
 
-  constructor(parts: ConnectionParts, { request, stream, start, creditBytes }: SubscribeMessage, controller: AbortController) {
+  constructor(parts: ConnectionParts, { request, creditBytes }: SubscribeMessage, controller: AbortController, advice: string) {
     this.#parts = parts
     this.#request = request
     this.#controller = controller
-    this.#credit = creditBytes
-    const { signal } = controller
-    this.#options = { ...(stream !== undefined && { stream }), ...startOptions(start), room: () => this.#room(), signal }
-    signal.addEventListener('abort', () => this.#stopWaiting(0), { once: true })
-  }
-
-  credit(bytes: number): void {
-    this.#credit += bytes
-    if (this.#wait !== undefined) this.#tryRoom()
+    this.#advice = advice
+    this.room = new CreditRoom(parts.outbox, creditBytes, controller.signal)
   }
 
   cancel(): void {
@@ -97,9 +98,9 @@ class Subscription implements OpenRequest {
   /** Never rejects: what goes wrong is told to the client. */
   async run(store: EventStore): Promise<void> {
     const { requests, refuse } = this.#parts
-    let why: unknown = unavailable('this node is stopping: subscribe at another one, after the last event that came')
+    let why: unknown = unavailable(`this node is stopping: ${this.#advice}`)
     try {
-      for await (const message of store.subscribe(this.#options)) {
+      for await (const message of this.messages(store, { room: () => this.room.ask(), signal: this.#controller.signal })) {
         // The client may have cancelled it while the message was made.
         if (!requests.isOpen(this.#request, this)) break
         this.#send(message)
@@ -107,54 +108,65 @@ class Subscription implements OpenRequest {
     } catch (error) {
       why = error
     }
-    this.#unreserve()
+    this.room.release()
     if (requests.close(this.#request, this)) refuse(this.#request, why)
   }
 
-  #send(message: SubscriptionMessage): void {
+  protected abstract messages(store: EventStore, options: FeedOptions): AsyncIterable<SubscriptionMessage | GroupMessage>
+
+  #send(message: SubscriptionMessage | GroupMessage): void {
     const request = this.#request
-    if (message.kind !== 'events') return this.#parts.outbox.add({ ...message, request })
-    this.#parts.outbox.add({ kind: 'events', request, events: message.events })
-    for (const { record } of message.events) this.#credit -= record.length
-    this.#unreserve()
+    this.#parts.outbox.add(toNodeMessage(request, message))
+    if (message.kind !== 'events') return
+    let bytes = 0
+    for (const { record } of message.events) bytes += record.length
+    this.room.spend(bytes)
+  }
+}
+
+type FeedOptions = Required<Pick<SubscribeOptions, 'room' | 'signal'>>
+
+function toNodeMessage(request: RequestNumber, message: SubscriptionMessage | GroupMessage): NodeMessage {
+  if (message.kind !== 'events') return { ...message, request }
+  if ('generation' in message) return { kind: 'groupEvents', request, generation: message.generation, events: message.events }
+  return { kind: 'events', request, events: message.events }
+}
+
+class Subscription extends Feed {
+  readonly #options: SubscribeOptions
+
+  constructor(parts: ConnectionParts, message: Of<'subscribe' | 'subscribeFiltered'>, controller: AbortController) {
+    super(parts, message, controller, 'subscribe at another one, after the last event that came')
+    const { start } = message
+    if (message.kind === 'subscribeFiltered') this.#options = { filter: message.filter, ...startOptions(start) }
+    else this.#options = { ...(message.stream !== undefined && { stream: message.stream }), ...startOptions(start) }
   }
 
-  /** Asked by the store before each batch. */
-  #room(): number | Promise<number> {
-    this.#unreserve()
-    if (this.#credit > 0 && this.#parts.outbox.hasRoom) return this.#reserve()
-    if (this.#controller.signal.aborted) return 0
-    const { promise, resolve } = Promise.withResolvers<number>()
-    this.#wait = { resolve, forget: () => {} }
-    this.#tryRoom()
-    return promise
+  protected messages(store: EventStore, options: FeedOptions): AsyncIterable<SubscriptionMessage> {
+    return store.subscribe({ ...this.#options, ...options })
+  }
+}
+
+/** A consumer of a group. */
+class Consumption extends Feed {
+  readonly #message: Of<'consume'>
+  #consumer: GroupConsumer | undefined
+
+  constructor(parts: ConnectionParts, message: Of<'consume'>, controller: AbortController) {
+    super(parts, message, controller, 'consume at another one; what is not settled comes again')
+    this.#message = message
   }
 
-  #tryRoom(): void {
-    if (this.#wait === undefined || this.#credit <= 0) return
-    this.#wait.forget()
-    if (this.#parts.outbox.hasRoom) this.#stopWaiting(this.#reserve())
-    else this.#wait.forget = this.#parts.outbox.whenRoom(() => this.#tryRoom())
+  /** What comes of it is told by the group. */
+  settle(message: Of<'acknowledge' | 'reject'>): void {
+    if (message.kind === 'acknowledge') this.#consumer?.acknowledge(message.generation, message.positions)
+    else this.#consumer?.reject(message.generation, message.position, message.rejection, message.reason)
   }
 
-  #stopWaiting(bytes: number): void {
-    const wait = this.#wait
-    this.#wait = undefined
-    wait?.forget()
-    wait?.resolve(bytes)
-  }
-
-  #reserve(): number {
-    this.#reserved = Math.min(this.#credit, batchBytesMax)
-    this.#parts.outbox.reserve(this.#reserved)
-    return this.#reserved
-  }
-
-  #unreserve(): void {
-    const bytes = this.#reserved
-    if (bytes === 0) return
-    this.#reserved = 0
-    this.#parts.outbox.unreserve(bytes)
+  protected messages(store: EventStore, options: FeedOptions): AsyncIterable<GroupMessage> {
+    const { group, consumer } = this.#message
+    this.#consumer = store.groups.consume(group, { ...options, ...(consumer !== undefined && { consumer }) })
+    return this.#consumer.messages()
   }
 }
 

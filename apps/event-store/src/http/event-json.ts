@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '@synod/codec'
 import { decodeRecord } from '@synod/event-record'
-import type { RecordedEvent } from '@synod/events'
+import type { QueryPage, RecordedEvent } from '@synod/events'
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
@@ -28,13 +28,23 @@ export function encodeEvent({ stream, revision, position, record }: RecordedEven
 }
 
 export function encodePage(events: readonly RecordedEvent[]): Buffer {
-  const parts: Buffer[] = [Buffer.from('{"events":[')]
-  for (const [index, event] of events.entries()) {
-    if (index > 0) parts.push(Buffer.from(','))
-    parts.push(encodeEvent(event))
+  return encodeList('{"events":[', events.map(encodeEvent), ']}')
+}
+
+/** A page that says how far was looked, too. */
+export function encodeQueryPage({ events, considered, isEnd }: QueryPage): Buffer {
+  return encodeList('{"events":[', events.map(encodeEvent), `],"considered":${considered},"isEnd":${isEnd}}`)
+}
+
+/** Commas between what is JSON already. */
+export function encodeList(before: string, parts: readonly Buffer[], after: string): Buffer {
+  const list: Buffer[] = [Buffer.from(before)]
+  for (const [index, part] of parts.entries()) {
+    if (index > 0) list.push(Buffer.from(','))
+    list.push(part)
   }
-  parts.push(Buffer.from(']}'))
-  return Buffer.concat(parts)
+  list.push(Buffer.from(after))
+  return Buffer.concat(list)
 }
 
 /** Inside a JSON string a line break is always escaped, so a bare one is white space, and a blank is the same document. */

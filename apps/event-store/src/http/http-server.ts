@@ -7,11 +7,14 @@ import type { Socket } from 'node:net'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { HttpLimits } from '../config/node-config.ts'
 import { ConnectionServer } from '../connection/connection-server.ts'
+import { groupSizes } from '../metrics/group-sizes.ts'
 import { NodeMetrics } from '../metrics/node-metrics.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { appendRoute } from './append-route.ts'
+import { atomicAppendRoute } from './atomic-append-route.ts'
 import { BytesInFlight } from './bytes-in-flight.ts'
 import { clusterRoutes } from './cluster-routes.ts'
+import { groupRoutes } from './group-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { HttpError, invalidArgument, unavailable } from './http-error.ts'
 import { metricsRoute } from './metrics-route.ts'
@@ -20,6 +23,7 @@ import { OpenSubscriptions } from './open-subscriptions.ts'
 import { originRefusal } from './origin-check.ts'
 import { BodyReader } from './read-body.ts'
 import { readRoutes } from './read-routes.ts'
+import { streamRoutes } from './stream-routes.ts'
 import { subscriptionRoutes } from './subscription-routes.ts'
 import { toHttpError } from './to-http-error.ts'
 
@@ -159,9 +163,13 @@ function register(
       connectionsMax,
     },
     clients: connections.counters(),
+    groups: await groupSizes(() => node.store()),
   }))
   appendRoute(app, node, limits, bodies)
+  atomicAppendRoute(app, node, limits, bodies)
   readRoutes(app, node, limits)
+  streamRoutes(app, node, limits, bodies)
+  groupRoutes(app, node, limits, bodies)
   subscriptionRoutes(app, node, limits, subscriptions)
   connections.route(app)
   clusterRoutes(app, node)

@@ -35,6 +35,11 @@ export interface JsonMember {
   readonly value: Bytes
 }
 
+/** The members of an object, in order, as views. The text must be valid JSON, and an object. */
+export function membersOfObject(bytes: Bytes): JsonMember[] {
+  return membersAt(bytes, skipSpace(bytes, 0)).members
+}
+
 /** The members of each object in an array of objects, in order, as views. The text must be valid JSON of that shape. */
 export function membersOfObjects(bytes: Bytes): JsonMember[][] {
   const objects: JsonMember[][] = []
@@ -42,20 +47,26 @@ export function membersOfObjects(bytes: Bytes): JsonMember[][] {
   for (;;) {
     at = skipSpace(bytes, at)
     if (bytes[at] !== openBrace) return objects
-    const members: JsonMember[] = []
-    at = skipSpace(bytes, at + 1)
-    while (bytes[at] === quote) {
-      const keyEnd = endOfString(bytes, at)
-      const valueStart = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)
-      const valueEnd = endOfValue(bytes, valueStart)
-      members.push({ key: bytes.subarray(at, keyEnd), value: bytes.subarray(valueStart, valueEnd) })
-      at = skipSpace(bytes, valueEnd)
-      if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
-    }
+    const { members, end } = membersAt(bytes, at)
     objects.push(members)
-    at = skipSpace(bytes, at + 1)
+    at = skipSpace(bytes, end)
     if (bytes[at] === comma) at++
   }
+}
+
+/** Of the object that opens at `from`; `end` is the place after it. */
+function membersAt(bytes: Bytes, from: number): { readonly members: JsonMember[]; readonly end: number } {
+  const members: JsonMember[] = []
+  let at = skipSpace(bytes, from + 1)
+  while (bytes[at] === quote) {
+    const keyEnd = endOfString(bytes, at)
+    const valueStart = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)
+    const valueEnd = endOfValue(bytes, valueStart)
+    members.push({ key: bytes.subarray(at, keyEnd), value: bytes.subarray(valueStart, valueEnd) })
+    at = skipSpace(bytes, valueEnd)
+    if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
+  }
+  return { members, end: at + 1 }
 }
 
 function skipSpace(bytes: Bytes, from: number): number {

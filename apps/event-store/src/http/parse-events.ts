@@ -3,7 +3,8 @@ import type { Bytes } from '@synod/codec'
 import type { ProposedEvent } from '@synod/events'
 import { nearestName } from '../config/nearest-name.ts'
 import { invalidArgument, tooLarge, type HttpError } from './http-error.ts'
-import { jsonDepth, membersOfObjects, type JsonMember } from './json-members.ts'
+import { nameOf, parseBody } from './json-body.ts'
+import { membersOfObjects, type JsonMember } from './json-members.ts'
 
 const fields = ['id', 'type', 'data', 'metadata', 'tags'] as const
 const shape = 'an array of {id?, type, data, metadata?, tags?}'
@@ -13,37 +14,37 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** @throws HttpError 400 `invalid_argument`, 413 `too_large` */
 export function parseEvents(body: Bytes, jsonDepthMax: number): ProposedEvent[] {
-  if (body.length === 0) throw invalidArgument(`the body is empty: it must be ${shape}`)
-  if (jsonDepth(body, jsonDepthMax) > jsonDepthMax) {
-    throw invalidArgument(`the body nests deeper than ${jsonDepthMax} levels: flatten it`)
+  return eventsOf(parseBody(body, jsonDepthMax, shape), body, {})
+}
+
+/** `bytes` is the text that `events` was read from. Of one write of several, `write` says which. @throws HttpError 400, 413 */
+export function eventsOf(events: unknown, bytes: Bytes, { write }: { readonly write?: number }): ProposedEvent[] {
+  const wrong: Wrong = (index, field, what) => {
+    const place = write === undefined ? '' : `write ${write}: `
+    const details = { ...(write !== undefined && { write }), event: index, ...(field !== '' && { field }) }
+    return invalidArgument(`${place}event ${index}${field === '' ? '' : `: ${field}`} ${what}`, details)
   }
-  const events = parse(body)
-  if (!Array.isArray(events)) throw invalidArgument(`the body must be ${shape}, not ${nameOf(events)}`)
-  if (events.length === 0) throw invalidArgument('the body has no events: an append needs at least one')
-  if (events.length > eventsMax) throw tooLarge(`${events.length} events: an append takes at most ${eventsMax}, split it`)
+  const whole = write === undefined ? 'the body' : `write ${write}: events`
+  if (!Array.isArray(events)) throw invalidArgument(`${whole} must be ${shape}, not ${nameOf(events)}`)
+  if (events.length === 0)
+    throw invalidArgument(write === undefined ? 'the body has no events: an append needs at least one' : `${whole} is empty`)
+  checkEventCount(events.length)
   for (const [index, event] of events.entries()) {
-    if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-      throw invalidArgument(`event ${index} must be an object, not ${nameOf(event)}`, { event: index })
-    }
+    if (typeof event !== 'object' || event === null || Array.isArray(event))
+      throw wrong(index, '', `must be an object, not ${nameOf(event)}`)
   }
-  return membersOfObjects(body).map((members, index) => toEvent(index, events[index] as Record<string, unknown>, members))
+  return membersOfObjects(bytes).map((members, index) => toEvent(index, events[index] as Record<string, unknown>, members, wrong))
 }
 
-function parse(body: Bytes): unknown {
-  let text: string
-  try {
-    text = utf8.decode(body)
-  } catch {
-    throw invalidArgument('the body is not UTF-8')
-  }
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw invalidArgument(`the body is not JSON: ${(error as Error).message.slice(0, 200)}`)
-  }
+/** Of a whole request. @throws HttpError 413 */
+export function checkEventCount(count: number): void {
+  if (count > eventsMax) throw tooLarge(`${count} events: an append takes at most ${eventsMax}, split it`)
 }
 
-function toEvent(index: number, event: Record<string, unknown>, members: readonly JsonMember[]): ProposedEvent {
+/** Says which event, and which of its fields; none: the event itself. */
+type Wrong = (event: number, field: string, what: string) => HttpError
+
+function toEvent(index: number, event: Record<string, unknown>, members: readonly JsonMember[], wrong: Wrong): ProposedEvent {
   const texts = new Map<string, Bytes>()
   for (const { key, value } of members) {
     const name = String(JSON.parse(utf8.decode(key)))
@@ -68,27 +69,15 @@ function toEvent(index: number, event: Record<string, unknown>, members: readonl
     ...(id !== undefined && { id }),
     // null and absent are the same: an answer shows both as null.
     ...(metadataText !== undefined && metadata !== null && { metadata: metadataText }),
-    ...(tags !== undefined && { tags: toTags(index, tags) }),
+    ...(tags !== undefined && { tags: toTags(index, tags, wrong) }),
   }
 }
 
-function toTags(index: number, tags: unknown): readonly string[] {
+function toTags(index: number, tags: unknown, wrong: Wrong): readonly string[] {
   if (!Array.isArray(tags)) throw wrong(index, 'tags', `must be an array of strings, not ${nameOf(tags)}`)
   return tags.map((tag: unknown) => {
     if (typeof tag !== 'string') throw wrong(index, 'tags', `must be an array of strings; one of them is ${nameOf(tag)}`)
     if (!tag.isWellFormed()) throw wrong(index, 'tags', 'holds half a surrogate pair')
     return tag
   })
-}
-
-function wrong(event: number, field: string, what: string): HttpError {
-  return invalidArgument(`event ${event}: ${field} ${what}`, { event, field })
-}
-
-function nameOf(value: unknown): string {
-  if (value === undefined) return 'absent'
-  if (value === null) return 'null'
-  if (value === '') return 'an empty string'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `the ${typeof value} ${JSON.stringify(value).slice(0, 64)}`
 }

@@ -4,8 +4,8 @@ import { invalidArgument } from './http-error.ts'
 
 export type Query = ReadonlyMap<string, string>
 
-/** @throws HttpError 400 */
-export function parseQuery(url: string, known: readonly string[]): Query {
+/** The values of `lists` stay as they were sent, for `listOf`. @throws HttpError 400 */
+export function parseQuery(url: string, known: readonly string[], lists: readonly string[] = []): Query {
   const start = url.indexOf('?')
   const query = new Map<string, string>()
   if (start === -1) return query
@@ -13,7 +13,8 @@ export function parseQuery(url: string, known: readonly string[]): Query {
     if (part === '') continue
     const equals = part.indexOf('=')
     const name = decode(equals === -1 ? part : part.slice(0, equals))
-    const value = equals === -1 ? '' : decode(part.slice(equals + 1))
+    const raw = equals === -1 ? '' : part.slice(equals + 1)
+    const value = lists.includes(name) ? raw : decode(raw)
     if (!known.includes(name)) {
       const near = nearestName(name, known)
       const allowed =
@@ -39,6 +40,17 @@ export function wordOf<W extends string>(query: Query, name: string, words: read
 export function integerOf(query: Query, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
   const value = query.get(name)
   return value === undefined ? undefined : toInteger(value, name, min, max)
+}
+
+/** Values that commas separate; a comma inside a value is percent-encoded. @throws HttpError 400 for an empty one */
+export function listOf(query: Query, name: string): readonly string[] | undefined {
+  const raw = query.get(name)
+  if (raw === undefined) return undefined
+  return raw.split(',').map((part) => {
+    const value = decode(part)
+    if (value !== '') return value
+    throw invalidArgument(`${name} has an empty value: name one or more, separated by commas, or leave ${name} out`, { parameter: name })
+  })
 }
 
 export function toInteger(value: string, name: string, min: number, max: number, also = ''): number {

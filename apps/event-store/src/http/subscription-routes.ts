@@ -9,6 +9,7 @@ import type { SubscribeOptions, SubscriptionMessage } from '@synod/events'
 import type { HttpLimits } from '../config/node-config.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { encodeEvent } from './event-json.ts'
+import { filterOf, filterParameters } from './filter-query.ts'
 import { invalidArgument } from './http-error.ts'
 import type { OpenSubscriptions } from './open-subscriptions.ts'
 import { integerOf, parseQuery, toInteger } from './query.ts'
@@ -18,10 +19,10 @@ const commentMilliseconds = 800
 /** A subscription that is refused is refused by then, mostly: with a status, not with an empty stream. */
 const refusalMilliseconds = 250
 
-/** `GET /streams/{stream}/subscription?from` and `GET /events/subscription?from`. */
+/** `GET /streams/{stream}/subscription?from` and `GET /events/subscription?from`, the latter with filters. */
 export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits: HttpLimits, subscriptions: OpenSubscriptions): void {
   const follow = async (request: FastifyRequest, reply: FastifyReply, stream?: string): Promise<void> => {
-    const options = { ...startOf(request), ...(stream !== undefined && { stream }) }
+    const options = { ...wishOf(request, stream === undefined ? filterParameters : []), ...(stream !== undefined && { stream }) }
     const store = node.store()
     const controller = subscriptions.open()
     reply.raw.once('close', () => subscriptions.close(controller))
@@ -49,14 +50,18 @@ export function subscriptionRoutes(app: FastifyInstance, node: NodeView, limits:
   app.get('/events/subscription', only, (request, reply) => follow(request, reply))
 }
 
-function startOf(request: FastifyRequest): SubscribeOptions {
-  const from = integerOf(parseQuery(request.raw.url ?? '', ['from']), 'from', 0)
+/** Where to begin, and what to pass over. */
+function wishOf(request: FastifyRequest, filters: readonly string[]): SubscribeOptions {
+  const query = parseQuery(request.raw.url ?? '', ['from', ...filters], filters)
+  const from = integerOf(query, 'from', 0)
+  const filter = filterOf(query)
+  const filtered = filter === undefined ? {} : { filter }
   const last = request.headers['last-event-id']
   if (last !== undefined && last !== '') {
     if (typeof last !== 'string') throw invalidArgument('Last-Event-ID must be one value')
-    return { afterPosition: toInteger(last, 'Last-Event-ID', 0, Number.MAX_SAFE_INTEGER) }
+    return { ...filtered, afterPosition: toInteger(last, 'Last-Event-ID', 0, Number.MAX_SAFE_INTEGER) }
   }
-  return from === undefined ? {} : { from }
+  return from === undefined ? filtered : { ...filtered, from }
 }
 
 async function notRefused(first: Promise<unknown>): Promise<void> {

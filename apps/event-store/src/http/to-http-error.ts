@@ -1,4 +1,4 @@
-import { EventStoreError, WrongExpectedRevisionError } from '@synod/events'
+import { ConditionFailedError, EventStoreError, WrongExpectedRevisionError } from '@synod/events'
 import { HttpError, invalidArgument, tooLarge, unavailable } from './http-error.ts'
 
 const statusOf: Readonly<Record<EventStoreError['code'], number>> = {
@@ -31,6 +31,12 @@ export function toHttpError(error: unknown): HttpError | undefined {
     return new HttpError(statusOf[error.code], code, error.message)
   }
   return fromFramework(error)
+}
+
+/** An append to several streams is told all that was violated, in a list; one to a single stream has only one thing to tell. */
+export function violationsTold(error: unknown): unknown {
+  if (!(error instanceof WrongExpectedRevisionError || error instanceof ConditionFailedError)) return error
+  return new HttpError(409, error.code, error.message, { violations: error.violations })
 }
 
 /** Fastify's own refusals, in this surface's words. */

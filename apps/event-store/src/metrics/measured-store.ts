@@ -23,9 +23,9 @@ import type { NodeMetrics } from './node-metrics.ts'
 
 export class MeasuredStore implements EventStore {
   readonly #inner: EventStore
-  readonly #metrics: Pick<NodeMetrics, 'appended' | 'read'>
+  readonly #metrics: Pick<NodeMetrics, 'appended' | 'appendedConditionally' | 'read'>
 
-  constructor(inner: EventStore, metrics: Pick<NodeMetrics, 'appended' | 'read'>) {
+  constructor(inner: EventStore, metrics: Pick<NodeMetrics, 'appended' | 'appendedConditionally' | 'read'>) {
     this.#inner = inner
     this.#metrics = metrics
   }
@@ -47,11 +47,17 @@ export class MeasuredStore implements EventStore {
   }
 
   appendAtomically(request: AtomicAppendRequest, options?: { readonly signal?: AbortSignal }): Promise<AtomicallyAppended> {
-    return this.#timedAppend(() => this.#inner.appendAtomically(request, options))
+    return this.#counted(
+      request,
+      this.#timedAppend(() => this.#inner.appendAtomically(request, options)),
+    )
   }
 
   appendRecordsAtomically(request: AtomicRecordsRequest, options?: { readonly signal?: AbortSignal }): Promise<AtomicallyAppended> {
-    return this.#timedAppend(() => this.#inner.appendRecordsAtomically(request, options))
+    return this.#counted(
+      request,
+      this.#timedAppend(() => this.#inner.appendRecordsAtomically(request, options)),
+    )
   }
 
   query(options: QueryOptions): Promise<QueryPage> {
@@ -81,6 +87,15 @@ export class MeasuredStore implements EventStore {
 
   close(): Promise<void> {
     return this.#inner.close()
+  }
+
+  #counted<T>({ condition }: Pick<AtomicAppendRequest, 'condition'>, appended: Promise<T>): Promise<T> {
+    if (condition === undefined) return appended
+    appended.then(
+      () => this.#metrics.appendedConditionally('appended'),
+      (error: unknown) => this.#metrics.appendedConditionally(codeOf(error)),
+    )
+    return appended
   }
 
   #timedAppend<T>(run: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import type { NodeCounters } from '../compose-node.ts'
 import type { NodeStatus } from '../node/node-view.ts'
+import type { GroupSize } from './group-sizes.ts'
 
 /** What a scrape looks at. */
 export interface MetricsSource {
@@ -16,12 +17,14 @@ export interface SurfaceCounters {
   readonly http: Readonly<Record<string, number>>
   /** Of clients' connections. */
   readonly clients: Readonly<Record<string, number>>
+  /** Not the surface's own, but asked for as it is: with a promise. */
+  readonly groups: readonly GroupSize[]
 }
 
 export interface AllCounters extends NodeCounters, SurfaceCounters {}
 
 /** Whose counters they are. */
-export type Counting = Exclude<keyof AllCounters, 'peers'>
+export type Counting = Exclude<keyof AllCounters, 'peers' | 'groups'>
 
 /** One look, for all metrics of a scrape. */
 export interface Sample {

@@ -20,7 +20,7 @@ export class NodeMetrics {
   readonly contentType: string
   readonly #source: MetricsSource
   readonly #registry = new Registry()
-  #surface: () => Promise<SurfaceCounters> = () => Promise.resolve({ http: {}, clients: {} })
+  #surface: () => Promise<SurfaceCounters> = () => Promise.resolve({ http: {}, clients: {}, groups: [] })
   #sample: Sample | undefined
   /** By labels: looking a child up by them costs more than observing. */
   readonly #observers = new Map<string, { observe(value: number): void }>()
@@ -68,6 +68,12 @@ export class NodeMetrics {
     labelNames: ['code'],
     registers: [this.#registry],
   })
+  readonly #conditions = new Counter({
+    name: 'synod_conditional_appends_total',
+    help: 'Appends with a condition, by outcome: appended, condition_failed, or another code of the refusal.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  })
   readonly #leaderChanges = new Counter({
     name: 'synod_leader_changes_total',
     help: 'How often this node saw another leader than the one before.',
@@ -93,6 +99,10 @@ export class NodeMetrics {
 
   appended(outcome: string, milliseconds: number): void {
     this.#observer(outcome, () => this.#appends.labels({ outcome })).observe(milliseconds / 1000)
+  }
+
+  appendedConditionally(outcome: string): void {
+    this.#conditions.inc({ outcome })
   }
 
   read(what: 'stream' | 'all', consistency: string, outcome: string, milliseconds: number): void {

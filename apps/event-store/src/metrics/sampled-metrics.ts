@@ -60,6 +60,10 @@ const named: readonly SampledMetric[] = [
     ['machine', 'idempotencyKeys'],
   ]),
   gauge('synod_streams', 'Streams that have events.', [], ofCounter('machine', 'streams'), [['machine', 'streams']]),
+  gauge('synod_groups', 'Consumer groups.', [], ofCounter('events', 'groups'), [['events', 'groups']]),
+  gauge('synod_group_lag_events', 'Positions that the group has not settled yet, matching or not.', ['group'], ofGroups('lag')),
+  gauge('synod_group_parked_events', 'Events that the group has set aside.', ['group'], ofGroups('parked')),
+  gauge('synod_group_consumers', 'Consumers of the group, at all nodes.', ['group'], ofGroups('consumers')),
   gauge('synod_subscriptions', 'Subscriptions open at this node.', [], ofCounter('http', 'subscriptions')),
   gauge('synod_client_connections', 'Connections of clients, open.', [], ofCounter('clients', 'connections'), [['clients', 'connections']]),
   counter('synod_client_connections_opened_total', 'Connections of clients, opened.', 'clients', 'opened'),
@@ -268,6 +272,10 @@ function ofPeers(name: string): SampledMetric['read'] {
       const value = counters[name]
       return value === undefined ? [] : [[{ peer }, value] as const]
     })
+}
+
+function ofGroups(name: 'lag' | 'parked' | 'consumers'): SampledMetric['read'] {
+  return ({ counters: { groups } }) => groups.map((size) => [{ group: size.group }, size[name]])
 }
 
 function one(value: number): [Labels, number][] {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startCluster, type LocalCluster } from '@synod/event-store'
 import { jsonLines, main, runSynod, SynodProcess, type SynodResult } from './run-synod.ts'
+import { testStreamCommands } from './stream-commands.ts'
 
 describe('the command line and a cluster', { timeout: 60_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'synod-commands-'))
@@ -179,4 +180,6 @@ describe('the command line and a cluster', { timeout: 60_000 }, () => {
     expect(table.stdout).toContain('\u001b[J')
     expect(table.status).toBe(130)
   })
+
+  testStreamCommands({ folder, url: () => cluster.url('n1'), synod, started })
 })

@@ -59,7 +59,7 @@ describe('a frame that is malformed', () => {
     ['empty', new Uint8Array(0), /a frame without a message/],
     ['cut', encode(append(1)).subarray(0, -1), /bytes wanted/],
     ['with bytes too many', Uint8Array.of(...encode(append(1)), 0), /./],
-    ['of an unknown kind', Uint8Array.of(9, 0, 0, 0, 1, 0, 0, 0, 0), /a client's message of kind 9/],
+    ['of an unknown kind', Uint8Array.of(63, 0, 0, 0, 1, 0, 0, 0, 0), /a client's message of kind 63/],
     ['of a node', Uint8Array.of(72, 0, 0, 0, 0, 0, 0, 0, 0), /kind 72/],
     ['an append of request 0', encode(append(0)), /request 0/],
     ['an append without events', encode(append(1, { records: [] })), /without events/],

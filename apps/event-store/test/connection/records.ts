@@ -34,3 +34,15 @@ export function untilAborted(signal: AbortSignal | undefined): Promise<void> {
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
+
+export function appendAtomically(request: number, more: Partial<Extract<ClientMessage, { kind: 'appendAtomically' }>> = {}): ClientMessage {
+  return { kind: 'appendAtomically', request, writes: [{ stream: 's', expected: 'any', records: [record(request)] }], checks: [], ...more }
+}
+
+export function query(request: number, more: Partial<Extract<ClientMessage, { kind: 'query' }>> = {}): ClientMessage {
+  return { kind: 'query', request, filter: {}, direction: 'forward', limit: 100, consistency: 'linearizable', ...more }
+}
+
+export function call(request: number, method: string, argument: unknown): ClientMessage {
+  return { kind: 'call', request, method, argument: typeof argument === 'string' ? argument : JSON.stringify(argument) }
+}

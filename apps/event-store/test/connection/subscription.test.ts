@@ -78,6 +78,14 @@ describe('a subscription', () => {
     expect(options).toEqual(expected)
   })
 
+  test('with a filter asks the store for it', async () => {
+    const filter = { items: [{ types: ['A'] }], categories: ['order'] }
+    client.send({ kind: 'subscribeFiltered', request: 1, filter, start: { kind: 'afterPosition', position: 9 }, creditBytes: 1_000_000 })
+    await client.next('caughtUp')
+    const { signal: _signal, room: _room, ...options } = served.store.subscriptions[0] ?? {}
+    expect(options).toEqual({ filter, afterPosition: 9 })
+  })
+
   test.each([
     [
       'at once',

@@ -128,13 +128,13 @@ describe('routes', () => {
   })
 
   test.each([
-    ['PUT', '/streams/s', 'GET, HEAD, POST'],
+    ['PUT', '/streams/s', 'DELETE, GET, HEAD, POST'],
     ['DELETE', '/events', 'GET, HEAD'],
     ['POST', '/events', 'GET, HEAD'],
     ['POST', '/cluster', 'GET, HEAD'],
     ['POST', '/health/ready', 'GET, HEAD'],
     ['QUERY', '/events', 'GET, HEAD'],
-    ['PROPFIND', '/streams/s', 'GET, HEAD, POST'],
+    ['PROPFIND', '/streams/s', 'DELETE, GET, HEAD, POST'],
     ['POST', '/streams/s/subscription', 'GET'],
   ])('405 for %s %s', async (method, path, allow) => {
     const { status, body, headers } = await ask(served.url + path, { method, ...(method !== 'DELETE' && { body: '[]' }) })
@@ -142,15 +142,18 @@ describe('routes', () => {
     expect(headers.get('allow')?.replaceAll(',', ', ').replaceAll(',  ', ', ')).toBe(allow)
   })
 
-  test.each(['/events', '/streams/s', '/cluster', '/node', '/health/live', '/nope'])('HEAD %s is as GET without a body', async (path) => {
-    const [head, get] = [await fetch(served.url + path, { method: 'HEAD' }), await fetch(served.url + path)]
-    const text = await get.text()
-    expect(await head.text()).toBe('')
-    expect({ status: head.status, length: head.headers.get('content-length') }).toEqual({
-      status: get.status,
-      length: path === '/nope' ? (expect.any(String) as string) : String(Buffer.byteLength(text)),
-    })
-  })
+  test.each(['/events', '/streams/s/info', '/cluster', '/node', '/health/live', '/nope'])(
+    'HEAD %s is as GET without a body',
+    async (path) => {
+      const [head, get] = [await fetch(served.url + path, { method: 'HEAD' }), await fetch(served.url + path)]
+      const text = await get.text()
+      expect(await head.text()).toBe('')
+      expect({ status: head.status, length: head.headers.get('content-length') }).toEqual({
+        status: get.status,
+        length: path === '/nope' ? (expect.any(String) as string) : String(Buffer.byteLength(text)),
+      })
+    },
+  )
 
   test.each([
     ['GET /events HTTP/1.1\r\n\r\n', 400, /Host/],

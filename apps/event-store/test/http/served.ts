@@ -5,13 +5,21 @@ import type {
   Appended,
   AppendRecordsRequest,
   AppendRequest,
+  AtomicallyAppended,
+  AtomicAppendRequest,
+  AtomicRecordsRequest,
   EventStore,
+  QueryOptions,
+  QueryPage,
   ReadOptions,
   RecordedEvent,
+  StreamInfo,
+  StreamInfoOptions,
   SubscribeOptions,
   SubscriptionMessage,
 } from '@synod/events'
 import { nodeConfigSchema, openHttpServer, type HttpLimits } from '@synod/event-store'
+import { ScriptedGroups, ScriptedRetention } from './scripted-parts.ts'
 
 export const stored: RecordedEvent = storedWith(Buffer.from('{"big": 12345678901234567890,\n"text":"\\n"}'))
 
@@ -26,6 +34,26 @@ export class ScriptedStore implements EventStore {
   readonly recordAppends: AppendRecordsRequest[] = []
   readonly reads: (ReadOptions & { readonly stream?: string })[] = []
   readonly subscriptions: SubscribeOptions[] = []
+  readonly atomicAppends: (AtomicAppendRequest | AtomicRecordsRequest)[] = []
+  readonly queries: QueryOptions[] = []
+  readonly infos: (StreamInfoOptions & { readonly stream: string })[] = []
+  readonly retention = new ScriptedRetention()
+  readonly groups = new ScriptedGroups()
+  onAppendAtomically: (this: void, signal: AbortSignal) => Promise<AtomicallyAppended> = async () => ({
+    position: 9,
+    streams: [
+      { stream: 'a', revision: 1 },
+      { stream: 'b', revision: 4 },
+    ],
+  })
+  onQuery: (this: void, options: QueryOptions) => Promise<QueryPage> = async () => ({ events: [stored], considered: 42, isEnd: true })
+  onStreamInfo: (this: void, options: StreamInfoOptions) => Promise<StreamInfo> = async () => ({
+    stream: stored.stream,
+    firstRevision: 2,
+    lastRevision: 7,
+    length: 6,
+    lastEvent: stored,
+  })
   onAppend: (this: void, signal: AbortSignal) => Promise<Appended> = async () => ({ revision: 1, position: 2 })
   onAppendRecords: (this: void, request: AppendRecordsRequest, signal: AbortSignal) => Promise<Appended> = (_, signal) =>
     this.onAppend(signal)
@@ -53,6 +81,26 @@ export class ScriptedStore implements EventStore {
   readAll(options: ReadOptions): Promise<readonly RecordedEvent[]> {
     this.reads.push(options)
     return this.onRead(options.signal ?? new AbortController().signal)
+  }
+
+  appendAtomically(request: AtomicAppendRequest, options: { readonly signal?: AbortSignal } = {}): Promise<AtomicallyAppended> {
+    this.atomicAppends.push(request)
+    return this.onAppendAtomically(options.signal ?? new AbortController().signal)
+  }
+
+  appendRecordsAtomically(request: AtomicRecordsRequest, options: { readonly signal?: AbortSignal } = {}): Promise<AtomicallyAppended> {
+    this.atomicAppends.push(request)
+    return this.onAppendAtomically(options.signal ?? new AbortController().signal)
+  }
+
+  query(options: QueryOptions): Promise<QueryPage> {
+    this.queries.push(options)
+    return this.onQuery(options)
+  }
+
+  streamInfo(stream: string, options: StreamInfoOptions): Promise<StreamInfo> {
+    this.infos.push({ stream, ...options })
+    return this.onStreamInfo(options)
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionMessage> {

@@ -97,6 +97,36 @@ describe('GET /metrics', () => {
     expect(valueOf(families, 'synod_store_bytes')).toBeGreaterThan(0)
   })
 
+  test('counts appends with a condition by outcome, and those without one not among them', async () => {
+    const sample = (outcome: string): string => `synod_conditional_appends_total{outcome="${outcome}"}`
+    const claim = (tag?: string): Promise<Response> => {
+      const condition = tag === undefined ? undefined : { failIfEventsMatch: { items: [{ tags: [tag] }] } }
+      const writes = [{ stream: 'claims', events: [{ type: 'A', data: 1, tags: [tag ?? 'none'] }] }]
+      return fetch(`${node.url}/append`, { method: 'POST', body: JSON.stringify({ writes, condition }) })
+    }
+    const appended = 'synod_append_seconds_count{outcome="appended"}'
+    const counted = await grown([sample('appended'), sample('condition_failed'), appended], async () => {
+      for (const tag of ['ada', 'grace', 'ada', 'ada', undefined]) await claim(tag)
+    })
+    expect(counted).toEqual({ [sample('appended')]: 2, [sample('condition_failed')]: 2, [appended]: 3 })
+  })
+
+  test('shows the first hundred consumer groups by name, and how many there are', async () => {
+    const put = (group: string, definition: object): Promise<Response> =>
+      fetch(`${node.url}/groups/${group}`, { method: 'PUT', body: JSON.stringify(definition) })
+    await Promise.all(
+      Array.from({ length: 101 }, (_, at) => put(`g${String(at).padStart(3, '0')}`, { partitions: 1, from: at === 0 ? 0 : 'end' })),
+    )
+    const families = await node.scrape()
+    expect(valueOf(families, 'synod_groups')).toBe(101)
+    const shown = [...(families.get('synod_group_lag_events')?.samples ?? [])]
+    expect(shown).toHaveLength(100)
+    expect(shown.at(-1)).toEqual(['synod_group_lag_events{group="g099"}', 0])
+    expect(shown[0]).toEqual(['synod_group_lag_events{group="g000"}', valueOf(families, 'synod_position')])
+    expect(valueOf(families, 'synod_group_parked_events{group="g000"}')).toBe(0)
+    expect(valueOf(families, 'synod_group_consumers{group="g000"}')).toBe(0)
+  })
+
   test('shows the state, the log, and everything bounded beside its bound', async () => {
     const families = await node.scrape()
     const of = (sample: string): number | undefined => valueOf(families, sample)
@@ -124,7 +154,7 @@ describe('GET /metrics', () => {
         [...(families.get(`synod_held_${unit}_max`)?.samples ?? [])].map(([sample, value]) => [sample.replace(/^\w+/, ''), value]),
       )
       expect(now.map(([what]) => what)).toEqual([...max.keys()])
-      expect(now).toHaveLength(unit === 'items' ? 5 : 6)
+      expect(now).toHaveLength(unit === 'items' ? 8 : 6)
       for (const [what, value] of now) expect({ what, fits: value >= 0 && value < (max.get(what) ?? 0) }).toEqual({ what, fits: true })
     }
   })

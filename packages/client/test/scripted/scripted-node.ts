@@ -131,9 +131,15 @@ export class ScriptedNode {
       case 'append':
         if (!this.isServing) return connection.refuse(message.request, 'unavailable')
         return connection.send(this.store.append(message))
+      case 'appendAtomically':
+        if (!this.isServing) return connection.refuse(message.request, 'unavailable')
+        return connection.send(this.store.appendAtomically(message))
       case 'read':
         return connection.send(this.store.read(message))
+      case 'query':
+        return connection.send(this.store.query(message))
       case 'subscribe':
+      case 'subscribeFiltered':
         connection.subscriptions.set(message.request, new ScriptedSubscription(message, connection, this.store))
         return
       case 'credit':

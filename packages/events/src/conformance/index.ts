@@ -1,1 +1,2 @@
-export { readSideConformance, type ReadSideUnderTest } from './read-side-conformance.ts'
+export { readSideConformance } from './read-side-conformance.ts'
+export type { ReadSideUnderTest } from './side-under-test.ts'

@@ -2,7 +2,7 @@
  * Several consumers share one subscription. Its state is replicated: who consumes what, how far each partition is, what is
  * parked. Events are partitioned by stream, or by a tag; inside a partition they come in order, one generation at a time.
  */
-import type { EventFilter, RecordedEvent } from '../event-store.ts'
+import type { Consistency, EventFilter, RecordedEvent } from '../event-store.ts'
 
 export interface GroupDefinition {
   /** Absent: all events. */
@@ -98,7 +98,8 @@ export interface ConsumerGroups {
   /** `group_not_found` when there is none, as of all below. */
   delete(group: string): Promise<void>
   get(group: string): Promise<GroupStatus>
-  list(): Promise<readonly GroupStatus[]>
+  /** `local` (absent: linearizable) is what this node has, and asks nobody. */
+  list(options?: { readonly consistency?: Consistency }): Promise<readonly GroupStatus[]>
   parked(group: string, options: { readonly after?: number; readonly limit: number }): Promise<readonly ParkedEvent[]>
   /** Parked events are delivered again, first of their keys, in order. Absent positions: all. */
   replay(group: string, options: { readonly positions?: readonly number[] }): Promise<{ readonly replayed: number }>

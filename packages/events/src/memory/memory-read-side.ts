@@ -6,6 +6,7 @@ import {
   type EventRow,
   type Flush,
   type KeyRow,
+  type PostingsQuestion,
   type PostingsRange,
   type ReadSide,
   type ReadSideFactory,
@@ -143,6 +144,20 @@ class MemoryReadSide implements ReadSide {
     return rows
   }
 
+  async slotsAt(positions: readonly number[]): Promise<readonly SlotRow[]> {
+    await this.#turn()
+    const rows = new Set(
+      positions.map((position) => {
+        const row = this.#storage.slots.find(
+          ({ firstPosition, count }) => count > 0 && firstPosition <= position && position < firstPosition + count,
+        )
+        if (row === undefined) throw new ReadSideError('damaged', `no slot holds position ${position}`)
+        return row
+      }),
+    )
+    return [...rows]
+  }
+
   async slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]> {
     await this.#turn()
     return this.#storage.slots.filter(({ slot }) => slot >= from && slot <= to).slice(0, limit)
@@ -157,6 +172,10 @@ class MemoryReadSide implements ReadSide {
     await this.#turn()
     const all = (this.#storage.postings.get(term) ?? []).filter((position) => position >= from && position <= to)
     return backward ? all.toReversed().slice(0, limit) : all.slice(0, limit)
+  }
+
+  postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
+    return Promise.all(questions.map((question) => this.postings(question.term, question)))
   }
 
   async cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {

@@ -7,7 +7,7 @@ export interface StreamMetadata {
   readonly maxCount?: number
   /** Seconds against retention time, which only decided ticks move: no clock of one node hides anything. */
   readonly maxAgeSeconds?: number
-  /** Events below this revision are hidden, for ever. */
+  /** Events below this revision are hidden: those that there are for ever, those to come as long as this stands. */
   readonly truncateBefore?: number
   /** The caller's own, a JSON object. */
   readonly custom?: Readonly<Record<string, unknown>>

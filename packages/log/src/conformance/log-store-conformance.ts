@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Genesis } from '../configuration.ts'
 import type { LogStore, Recovered, RecoveredEpoch, StoreOperation } from '../log-store.ts'
 import type { Epoch, Index } from '../slot.ts'
+import { reclaimCases } from './reclaim-cases.ts'
 import { storeFollowsModel } from './log-store-property.ts'
 import { plain, plainSlots, readAll } from './plain.ts'
 
@@ -22,8 +23,8 @@ export interface LogStoreDisk {
 
 export interface LogStoreConformance {
   readonly name: string
-  /** An empty disk. */
-  create(): Promise<LogStoreDisk>
+  /** An empty disk, whose stores begin a new piece after about `pieceBytes` bytes of headers and entries (`pieces` of the port). */
+  create(pieceBytes?: number): Promise<LogStoreDisk>
   /** Runs of the property test; each creates a disk. Default 40. */
   readonly propertyRuns?: number
 }
@@ -50,6 +51,11 @@ const stored = (epoch: Epoch, index: Index, text = `entry ${epoch}/${index}`): u
 const decidedThrough = (epoch: Epoch, index: Index): StoreOperation => ({ op: 'decidedThrough', epoch, index })
 const truncateFrom = (epoch: Epoch, index: Index): StoreOperation => ({ op: 'truncateFrom', epoch, index })
 const meta = (epoch: Epoch, key: string, text: string): StoreOperation => ({ op: 'meta', epoch, key, value: bytes(text) })
+
+function kept<T>(list: T[], item: T): T {
+  list.push(item)
+  return item
+}
 
 export function logStoreConformance(suite: LogStoreConformance): void {
   describe(`${suite.name} as a LogStore`, () => {
@@ -378,6 +384,8 @@ export function logStoreConformance(suite: LogStoreConformance): void {
         await store.close()
       })
     })
+
+    reclaimCases(suite, { newDisk: async (pieceBytes) => kept(disks, await suite.create(pieceBytes)), newStore })
 
     it('counts what it does', async () => {
       const { store } = await opened()

@@ -5,6 +5,8 @@ export interface ListDisk {
   slot: Slot
   list: string[]
   answers: { readonly slot: Slot; readonly outputs: ReadonlyMap<number, number> }[]
+  /** What a crash leaves of it. */
+  synced?: { readonly slot: Slot; readonly list: string[] }
 }
 
 export class ListMachine implements StateMachine<number> {
@@ -56,6 +58,15 @@ export class ListMachine implements StateMachine<number> {
     this.#disk.list = [...this.list]
   }
 
+  /** Until it is let go, `sync` waits. */
+  syncing: Promise<void> = Promise.resolve()
+
+  async sync(): Promise<void> {
+    const { slot, list } = this.#disk
+    await this.syncing
+    this.#disk.synced = { slot, list }
+  }
+
   flushed(): Slot {
     return this.#disk.slot
   }
@@ -71,5 +82,6 @@ export class ListMachine implements StateMachine<number> {
 
   async close(): Promise<void> {
     this.flush()
+    await this.sync()
   }
 }

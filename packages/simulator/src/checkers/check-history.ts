@@ -1,7 +1,9 @@
 /** All checks of one history against one witness. */
+import { checkAtomicAppends, singleAppends, type AtomicOperation } from './atomic-appends.ts'
 import { checkExactlyOnce, checkSeen } from './exactly-once.ts'
 import type { HistoryOperation, WitnessEvents } from './history.ts'
 import { checkLinearizability } from './linearizability.ts'
+import { checkQueries, type QueryOperation } from './queries.ts'
 import { checkSessions } from './sessions.ts'
 import { checkSubscription, type SubscriptionHistory } from './subscriptions.ts'
 import { checkVerdicts } from './verdicts.ts'
@@ -10,12 +12,24 @@ import { Witness } from './witness.ts'
 
 export interface ClientHistory {
   readonly operations: readonly HistoryOperation[]
+  /** Appends to several streams. */
+  readonly atomic?: readonly AtomicOperation[]
+  readonly queries?: readonly QueryOperation[]
   readonly subscriptions: readonly SubscriptionHistory[]
 }
 
-export function checkHistory({ operations, subscriptions }: ClientHistory, events: WitnessEvents): Violation[] {
+export function checkHistory(history: ClientHistory, events: WitnessEvents): Violation[] {
+  const { atomic = [], queries = [], subscriptions } = history
   const witness = new Witness(events)
+  const operations = [...history.operations, ...atomic.flatMap(singleAppends)]
+  const acknowledged = operations.flatMap((operation) =>
+    operation.kind === 'append' && operation.outcome.kind === 'appended'
+      ? [{ returned: operation.returned, position: operation.outcome.position }]
+      : [],
+  )
   return [
+    ...checkAtomicAppends(atomic, witness),
+    ...checkQueries(queries, acknowledged, witness),
     ...checkExactlyOnce(operations, witness),
     ...checkVerdicts(operations, witness),
     ...checkLinearizability(operations, witness),

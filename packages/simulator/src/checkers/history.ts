@@ -16,6 +16,9 @@ export interface SeenEvent {
   readonly identity: string
   /** Its place in that append, from 0. */
   readonly ordinal: number
+  /** What filters look at; absent where nobody filters. */
+  readonly type?: string
+  readonly tags?: readonly string[]
 }
 
 interface Operation {

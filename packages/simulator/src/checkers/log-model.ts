@@ -3,9 +3,11 @@
  * shares the format of commands with the product, and no rule: sessions, keys, ids and expectations are written again.
  */
 import { bytesToHex } from '@synod/codec'
-import { decodeAppendCommand, type Verdict } from '@synod/events'
+import { decodeRecordBody } from '@synod/event-record'
+import { commandKind, decodeAppendCommand, kindReader, readAtomicAppend, type AppendCommand, type Verdict } from '@synod/events'
 import type { Entry, Envelope } from '@synod/log'
-import { isAsExpected, type Expected } from './history.ts'
+import { isAsExpected } from './history.ts'
+import { fitsItem } from './matching.ts'
 
 export interface LogModelLimits {
   readonly sessionsMax: number
@@ -27,7 +29,11 @@ interface ModelEvent {
   readonly stream: string
   readonly revision: number
   readonly position: number
+  readonly type: string
+  readonly tags: readonly string[]
 }
+
+type Labelled = Pick<ModelEvent, 'type' | 'tags'> & { readonly id: string }
 
 const idOffset = 9
 
@@ -37,6 +43,7 @@ export class LogModel {
   readonly #sessions = new Map<number, Session>()
   readonly #revisions = new Map<string, number>()
   readonly #ids = new Map<string, ModelEvent>()
+  readonly #events: ModelEvent[] = []
   readonly #keys = new Map<string, { readonly digest: string; readonly answer: ModelAnswer }>()
   #head = 0
 
@@ -49,9 +56,12 @@ export class LogModel {
     return this.#head
   }
 
-  /** The answers of the commands that are executed, by their place in the slot. */
-  applySlot(slot: number, entry: Entry): ReadonlyMap<number, ModelAnswer> {
-    const answers = new Map<number, ModelAnswer>()
+  /**
+   * The answers of the commands that are executed, by their place in the slot; undefined for those of which the model says nothing,
+   * that is of all but appends.
+   */
+  applySlot(slot: number, entry: Entry): ReadonlyMap<number, ModelAnswer | undefined> {
+    const answers = new Map<number, ModelAnswer | undefined>()
     if (entry.kind === 'noop') return answers
     entry.commands.forEach((command, at) => {
       if (command.session === 0) this.#open(slot)
@@ -79,41 +89,68 @@ export class LogModel {
     return true
   }
 
-  #judge(command: Envelope): ModelAnswer {
-    const { writes, key } = decodeAppendCommand(command.body, command.blobs.length)
-    const [write] = writes
-    if (write === undefined || writes.length > 1) throw new Error('the model knows appends to one stream')
-    const ids = command.blobs.map((blob) => bytesToHex(blob.subarray(idOffset, idOffset + 16)))
-    if (key === undefined) return this.#append(write.stream, write.expected, ids)
+  #judge(command: Envelope): ModelAnswer | undefined {
+    if (commandKind(command) !== 'append') return undefined
+    const asked = decoded(command)
+    const { key } = asked
+    const events = command.blobs.map((blob) => {
+      const { type, tags } = decodeRecordBody(blob)
+      return { type, tags, id: bytesToHex(blob.subarray(idOffset, idOffset + 16)) }
+    })
+    if (key === undefined) return this.#append(asked, events)
     const name = JSON.stringify([command.principal, key.key])
     const known = this.#keys.get(name)
     const digest = bytesToHex(key.digest)
     if (known !== undefined) return known.digest === digest ? known.answer : 'keyReused'
-    const answer = this.#append(write.stream, write.expected, ids)
+    const answer = this.#append(asked, events)
     this.#keys.set(name, { digest, answer })
     const [oldest] = this.#keys.keys()
     if (this.#keys.size > this.#limits.keysMax && oldest !== undefined) this.#keys.delete(oldest)
     return answer
   }
 
-  #append(stream: string, expected: Expected, ids: readonly string[]): ModelAnswer {
-    const found = ids.map((id) => this.#recognised(id))
+  #append(asked: AppendCommand, events: readonly Labelled[]): ModelAnswer {
+    const streams = asked.writes.flatMap(({ stream, count }) => Array.from({ length: count }, () => stream))
+    const found = events.map(({ id }) => this.#recognised(id))
     const known = found.findIndex((event) => event !== undefined)
     if (known >= 0) {
-      const wrong = found.findIndex(
-        (event, at) => event?.stream !== stream || (at > 0 && event.revision <= (found[at - 1]?.revision ?? -1)),
-      )
-      const last = found.at(-1)
-      if (wrong < 0 && last !== undefined) return `appended ${last.position} ${last.revision}`
-      return `eventIdConflict ${ids[found[wrong] === undefined ? known : wrong]}`
+      const wrong = found.findIndex((event, at) => {
+        const before = streams[at - 1] === streams[at] ? (found[at - 1]?.revision ?? -1) : -1
+        return event === undefined || event.stream !== streams[at] || event.revision <= before
+      })
+      if (wrong >= 0) return `eventIdConflict ${events[found[wrong] === undefined ? known : wrong]?.id}`
+      const revisions = found.filter((_, at) => streams[at] !== streams[at + 1]).map((event) => event?.revision)
+      return `appended ${found.at(-1)?.position} ${revisions.join(' ')}`
     }
+    const ids = events.map(({ id }) => id)
     const twice = ids.find((id, at) => ids.indexOf(id) < at)
     if (twice !== undefined) return `eventIdConflict ${twice}`
-    const actual = this.#revisions.get(stream) ?? -1
-    if (!isAsExpected(expected, actual)) return `wrongExpectedRevision ${actual}`
-    ids.forEach((id, at) => this.#ids.set(id, { stream, revision: actual + 1 + at, position: ++this.#head }))
-    this.#revisions.set(stream, actual + ids.length)
-    return `appended ${this.#head} ${actual + ids.length}`
+    const refused = this.#refusal(asked)
+    if (refused !== undefined) return refused
+    events.forEach(({ id, type, tags }, at) => {
+      const stream = streams[at] ?? ''
+      const revision = (this.#revisions.get(stream) ?? -1) + 1
+      const event = { stream, revision, position: ++this.#head, type, tags }
+      this.#revisions.set(stream, revision)
+      this.#ids.set(id, event)
+      this.#events.push(event)
+    })
+    return `appended ${this.#head} ${asked.writes.map(({ stream }) => this.#revisions.get(stream)).join(' ')}`
+  }
+
+  /** All that is violated at once. */
+  #refusal({ writes, checks, condition }: AppendCommand): ModelAnswer | undefined {
+    const wrong = [...writes, ...(checks ?? [])].flatMap(({ stream, expected }, place) => {
+      const actual = this.#revisions.get(stream) ?? -1
+      return isAsExpected(expected, actual) ? [] : [`${place}:${actual}`]
+    })
+    const match =
+      condition === undefined
+        ? undefined
+        : this.#events.findLast((event) => event.position > condition.after && condition.items.some((item) => fitsItem(event, item)))
+    if (wrong.length === 0 && match === undefined) return undefined
+    // Plain appends have an answer of their own.
+    return checks === undefined ? `wrongExpectedRevision ${wrong.join(' ')}` : `violated ${wrong.join(' ')} ${match?.position ?? 0}`
   }
 
   #recognised(id: string): ModelEvent | undefined {
@@ -128,17 +165,29 @@ function raiseFloor(session: Session, floor: number): void {
   for (const known of session.executed) if (known < session.floor) session.executed.delete(known)
 }
 
+function decoded({ version, body, blobs }: Envelope): AppendCommand {
+  return version === 1 ? decodeAppendCommand(body, blobs.length) : readAtomicAppend(kindReader(body), blobs.length)
+}
+
 export function verdictText(verdict: Verdict): ModelAnswer {
   switch (verdict.kind) {
     case 'appended':
       return `appended ${verdict.position} ${verdict.revisions.join(' ')}`
     case 'wrongExpectedRevision':
-      return `wrongExpectedRevision ${verdict.violations.map(({ actual }) => actual).join(' ')}`
+      return `wrongExpectedRevision ${verdict.violations.map(({ write, actual }) => `${write}:${actual}`).join(' ')}`
+    case 'violated':
+      return `violated ${verdict.revisions.map(({ place, actual }) => `${place}:${actual}`).join(' ')} ${verdict.position}`
     case 'eventIdConflict':
       return `eventIdConflict ${bytesToHex(verdict.id)}`
     case 'keyReused':
       return 'keyReused'
     case 'malformed':
       return `malformed ${verdict.why}`
+    case 'conditionTooBroad':
+    case 'streamTombstoned':
+    case 'retention':
+    case 'group':
+      // Compared between nodes, as text.
+      return JSON.stringify(verdict, (_, value: unknown) => (value instanceof Uint8Array ? bytesToHex(value) : value))
   }
 }

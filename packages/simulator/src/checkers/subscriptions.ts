@@ -3,6 +3,7 @@
  * connection. What it says about how far it is (caught up, checkpoint) is true.
  */
 import type { SeenEvent } from './history.ts'
+import { passes, type AskedFilter } from './matching.ts'
 import type { Violation } from './violation.ts'
 import type { Witness } from './witness.ts'
 
@@ -11,6 +12,8 @@ export interface SubscriptionHistory {
   readonly subscriber: string
   /** Undefined: all streams. */
   readonly stream?: string
+  /** Of all streams. */
+  readonly filter?: AskedFilter
   /** The first revision wanted, or position when no stream is named. */
   readonly from: number
   /** Or: what stands after this position. */
@@ -25,12 +28,12 @@ export type SubscriptionSeen =
   | { readonly kind: 'fellBehind'; readonly position: number; readonly lag: number }
 
 export function checkSubscription(subscription: SubscriptionHistory, witness: Witness): Violation[] {
-  const { subscriber, stream, from, afterPosition = 0 } = subscription
+  const { subscriber, stream, filter = {}, from, afterPosition = 0 } = subscription
   const wanted = witness.events
     .map((event, at) => ({ ...event, position: at + 1 }))
     .filter((event) =>
       stream === undefined
-        ? event.position >= from && event.position > afterPosition
+        ? event.position >= from && event.position > afterPosition && passes(event, filter)
         : event.stream === stream && event.revision >= from && event.position > afterPosition,
     )
   let next = 0

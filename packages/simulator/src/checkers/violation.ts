@@ -19,6 +19,10 @@ export interface Violation {
     | 'verdict'
     /** A subscription skipped, doubled or reordered. */
     | 'subscription'
+    /** A filtered page is not what passes the filter, or not as far as it said. */
+    | 'query'
+    /** A consumer group skipped an event, broke an order, or forgot an acknowledgement. */
+    | 'group'
     /** A session went back. */
     | 'session'
     /** A node failed where nothing was wrong with its machine, or went on where something was. */

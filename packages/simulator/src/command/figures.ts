@@ -80,6 +80,10 @@ export function figuresText(figures: Figures): string {
     lines.push(
       `  operations ${of.operations} (appends answered ${(of.counts['appends appended'] ?? 0) + (of.counts['appends rejected'] ?? 0)}, of unknown fate ${of.counts['appends unknown'] ?? 0}, retries ${of.counts['retries'] ?? 0}; reads ${of.counts['reads answered'] ?? 0}), slots ${of.slots}, subscription messages ${of.counts['subscription messages'] ?? 0}`,
     )
+    const { counts } = of
+    lines.push(
+      `  boundaries: appends to several streams ${counts['atomic appends appended'] ?? 0}, refused ${counts['atomic appends refused'] ?? 0}, of unknown fate ${counts['atomic appends unknown'] ?? 0}; queries ${counts['queries answered'] ?? 0}; deliveries to groups ${counts['group deliveries'] ?? 0}`,
+    )
     lines.push(
       `  through the specification: ${of.counts['specification events'] ?? 0} events, ${of.counts['specification steps'] ?? 0} steps of the model`,
     )

@@ -2,7 +2,7 @@
  * A subscriber: connects to some node, writes down what comes, and resumes elsewhere when the connection breaks: after the
  * last event that it had, or from the last checkpoint.
  */
-import type { SubscribeOptions } from '@synod/events'
+import type { EventFilter, SubscribeOptions } from '@synod/events'
 import type { SubscriptionHistory, SubscriptionSeen } from '../checkers/subscriptions.ts'
 import type { Violation } from '../checkers/violation.ts'
 import type { Dice } from '../world/dice.ts'
@@ -16,6 +16,8 @@ export interface SubscriberOptions {
   readonly world: World
   readonly dice: Dice
   readonly stream: string | undefined
+  /** Of all streams. */
+  readonly filter: EventFilter | undefined
   /** Between two messages that it takes. */
   readonly slowMs: number
   readonly nodes: () => readonly SimNode[]
@@ -67,19 +69,21 @@ export class Subscriber {
   }
 
   async #connect(node: SimNode): Promise<void> {
-    const { world, dice, stream, name, tally } = this.#options
+    const { world, dice, stream, filter, name, tally } = this.#options
     const { serving } = node
     if (serving?.events === undefined || !serving.life.isAlive) return
     const { life, events } = serving
     const afterPosition = dice.chance(0.5) ? this.#position : this.#checkpoint
     const options: SubscribeOptions = {
       ...(stream === undefined ? {} : { stream }),
+      ...(filter === undefined ? {} : { filter }),
       ...(afterPosition === 0 ? { from: 0 } : { afterPosition }),
     }
     const messages: SubscriptionSeen[] = []
     this.connections.push({
       subscriber: `${name} at ${life.name}`,
       ...(stream === undefined ? {} : { stream }),
+      ...(filter === undefined ? {} : { filter }),
       from: 0,
       afterPosition,
       messages,

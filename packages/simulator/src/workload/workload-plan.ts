@@ -22,12 +22,21 @@ export interface WorkloadPlan {
   /** Clients that do nothing but read, quickly, so that reads meet at a node. */
   readonly readers: number
   readonly readerThinkMsMean: number
+  /** Those of `boundary-client.ts`; with them come filtered subscribers and a consumer group. */
+  readonly boundaryClients: number
+  readonly filteredSubscribers: number
+  readonly consumers: number
 }
+
+export const noBoundaries = { boundaryClients: 0, filteredSubscribers: 0, consumers: 0 } as const
 
 export function drawWorkload(dice: Dice): WorkloadPlan {
   const clients = dice.whole(1, 6)
   // As in seed-plan.ts: the draws of the others stay what they were.
   const apart = dice.named('reads')
+  const boundaries = dice.named('boundaries')
+  const hasBoundaries = boundaries.chance(0.4)
+  const hasGroup = hasBoundaries && boundaries.chance(0.5)
   return {
     clients,
     streams: dice.whole(1, 6),
@@ -46,5 +55,8 @@ export function drawWorkload(dice: Dice): WorkloadPlan {
     slowSubscriberMs: dice.chance(0.3) ? dice.scaled(1, 200) : 0,
     readers: apart.chance(0.15) ? apart.whole(2, 4) : 0,
     readerThinkMsMean: apart.scaled(20, 100),
+    boundaryClients: hasBoundaries ? boundaries.whole(1, 4) : 0,
+    filteredSubscribers: hasBoundaries ? boundaries.whole(0, 3) : 0,
+    consumers: hasGroup ? boundaries.whole(1, 4) : 0,
   }
 }

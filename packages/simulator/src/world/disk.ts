@@ -8,7 +8,9 @@ import {
   StoreError,
   StoreOperationChecker,
   type Genesis,
+  type KeptSlot,
   type LogStore,
+  type Piece,
   type Recovered,
   type Slice,
   type StoredSlot,
@@ -197,14 +199,25 @@ class DiskStore implements LogStore {
     }
   }
 
-  async slices(requests: readonly Slice[]): Promise<Bytes[]> {
+  async slices(requests: readonly Slice[]): Promise<(Bytes | undefined)[]> {
     await this.#read()
     return requests.map(({ epoch, index, offset, length }) => {
-      const entry = this.#options.disk.slot(epoch, index)?.entry
-      if (entry === undefined || offset + length > entry.length)
-        throw new StoreError('missing', `slot ${index} of epoch ${epoch} is not here`)
-      return entry.subarray(offset, offset + length)
+      const part = this.#options.disk.part(epoch, index, offset, length)
+      if (part === null) throw new StoreError('missing', `slot ${index} of epoch ${epoch} is not here`)
+      return part
     })
+  }
+
+  pieces(epoch: number, through: number): readonly Piece[] {
+    return this.#options.disk.pieces(epoch, through)
+  }
+
+  async reclaim(epoch: number, piece: Piece, keep: AsyncIterable<readonly KeptSlot[]>): Promise<void> {
+    this.#checker.beginReclaim(epoch, piece)
+    const kept: KeptSlot[] = []
+    for await (const batch of keep) kept.push(...batch)
+    await this.#read()
+    this.#options.disk.reclaim(this.#boot, epoch, piece, kept)
   }
 
   counters(): Readonly<Record<string, number>> {

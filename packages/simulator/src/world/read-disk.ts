@@ -6,6 +6,7 @@ import {
   ReadSideError,
   type Cell,
   type Flush,
+  type PostingsQuestion,
   type PostingsRange,
   type ReadSide,
   type ReadSideMark,
@@ -144,6 +145,14 @@ class SlowReadSide implements ReadSide {
 
   postings(term: Term, range: PostingsRange): Promise<readonly number[]> {
     return this.#read(() => this.#inner.postings(term, range))
+  }
+
+  slotsAt(positions: readonly number[]): Promise<readonly SlotRow[]> {
+    return this.#read(() => this.#inner.slotsAt(positions))
+  }
+
+  postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
+    return this.#read(() => this.#inner.postingsOf(questions))
   }
 
   cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {

@@ -9,7 +9,8 @@ export const openapiDocument = {
     version: '0.0.0',
     summary: 'A replicated, append-only event store.',
     description:
-      'Every node takes every request. HEAD is GET without the body, except on subscriptions. Another method on a path that is known is 405, ' +
+      'Every node takes every request. HEAD is GET without the body, except on subscriptions; of a stream it has the headers Synod-First-Revision, ' +
+      'Synod-Last-Revision, Synod-Length and Synod-Last-Position (absent when no event is visible). Another method on a path that is known is 405, ' +
       'a path that is not is 404, unknown query parameters are 400.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },

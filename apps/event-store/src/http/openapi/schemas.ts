@@ -1,19 +1,11 @@
 /** What requests and answers look like, as JSON Schema 2020-12: `components.schemas` of the document. */
-const revision = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Place in its stream, from 0.' }
-const position = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Place among all events, from 1, dense.' }
+import { groupSchemas } from './group-schemas.ts'
+import { exactly } from './exactly.ts'
+import { position, revision } from './numbers.ts'
+import { streamSchemas } from './stream-schemas.ts'
+
 const slot = { type: 'integer', minimum: 0 }
 const orNull = (schema: { readonly type: string }): object => ({ ...schema, type: [schema.type, 'null'] })
-
-/** All keys are always there, and no others. */
-function exactly(properties: Readonly<Record<string, object>>, description?: string): object {
-  return {
-    type: 'object',
-    ...(description !== undefined && { description }),
-    properties,
-    required: Object.keys(properties),
-    additionalProperties: false,
-  }
-}
 
 function errorWith(code: string, details: Readonly<Record<string, object>>): object {
   return {
@@ -26,7 +18,11 @@ function errorWith(code: string, details: Readonly<Record<string, object>>): obj
 
 export const errorCodes = [
   'busy',
+  'condition_failed',
+  'condition_too_broad',
   'event_id_conflict',
+  'group_exists',
+  'group_not_found',
   'idempotency_key_reused',
   'internal',
   'invalid_argument',
@@ -34,10 +30,15 @@ export const errorCodes = [
   'not_found',
   'origin_not_allowed',
   'stream_not_found',
+  'stream_tombstoned',
   'too_large',
   'unavailable',
   'wrong_expected_revision',
 ] as const
+
+const expected = { oneOf: [{ type: 'string', enum: ['any', 'noStream', 'streamExists'] }, revision] }
+const actual = { oneOf: [{ const: 'noStream' }, revision], description: 'The last revision of the stream.' }
+const texts = { type: 'array', items: { type: 'string' } }
 
 const nodeState = {
   type: 'string',
@@ -45,6 +46,8 @@ const nodeState = {
 }
 
 export const schemas: Readonly<Record<string, object>> = {
+  ...streamSchemas,
+  ...groupSchemas,
   ProposedEvent: {
     type: 'object',
     properties: {
@@ -69,6 +72,59 @@ export const schemas: Readonly<Record<string, object>> = {
     recordedAt: { type: 'string', format: 'date-time', description: 'By the clock of the node that took the append. It informs.' },
   }),
   Appended: exactly({ revision, position }, 'Of the last event of the request.'),
+  QueryItem: {
+    type: 'object',
+    description: 'An event matches when its type is one of the types and it has all of the tags; what is absent or empty asks for nothing.',
+    properties: { types: texts, tags: texts },
+    additionalProperties: false,
+  },
+  AtomicAppend: {
+    type: 'object',
+    description: 'Each stream once, in writes and checks together.',
+    properties: {
+      writes: {
+        type: 'array',
+        minItems: 1,
+        items: {
+          type: 'object',
+          properties: {
+            stream: { type: 'string', minLength: 1 },
+            expected: { ...expected, default: 'any' },
+            events: { type: 'array', minItems: 1, maxItems: 4096, items: { $ref: '#/components/schemas/ProposedEvent' } },
+          },
+          required: ['stream', 'events'],
+          additionalProperties: false,
+        },
+      },
+      checks: { type: 'array', items: exactly({ stream: { type: 'string', minLength: 1 }, expected }) },
+      condition: {
+        type: 'object',
+        properties: {
+          failIfEventsMatch: exactly(
+            { items: { type: 'array', minItems: 1, items: { $ref: '#/components/schemas/QueryItem' } } },
+            'An event matches when it matches one of the items.',
+          ),
+          after: { ...position, description: 'Events at or below this position do not count; absent: all count.' },
+        },
+        required: ['failIfEventsMatch'],
+        additionalProperties: false,
+      },
+    },
+    required: ['writes'],
+    additionalProperties: false,
+  },
+  AtomicallyAppended: exactly(
+    { position, streams: { type: 'array', items: exactly({ stream: { type: 'string' }, revision }) } },
+    'The position is that of the last event, a revision that of the stream’s last; streams are in the order of the writes.',
+  ),
+  FilteredPage: exactly(
+    {
+      events: { type: 'array', items: { $ref: '#/components/schemas/RecordedEvent' } },
+      considered: { ...position, description: 'Every event at or below (backward: at or above) was considered.' },
+      isEnd: { type: 'boolean', description: 'Nothing more in this direction, as of the read.' },
+    },
+    'Only an empty page is the end.',
+  ),
   Page: exactly({ events: { type: 'array', items: { $ref: '#/components/schemas/RecordedEvent' } } }, 'Only an empty page is the end.'),
   Error: {
     type: 'object',
@@ -80,9 +136,28 @@ export const schemas: Readonly<Record<string, object>> = {
   },
   WrongExpectedRevision: errorWith('wrong_expected_revision', {
     stream: { type: 'string' },
-    expected: { oneOf: [{ type: 'string', enum: ['any', 'noStream', 'streamExists'] }, revision] },
-    actual: { oneOf: [{ const: 'noStream' }, revision], description: 'The last revision of the stream.' },
+    expected,
+    actual,
   }),
+  Violated: {
+    allOf: [{ $ref: '#/components/schemas/Error' }],
+    type: 'object',
+    properties: {
+      code: { enum: ['wrong_expected_revision', 'condition_failed'] },
+      violations: {
+        type: 'array',
+        minItems: 1,
+        description: 'All that was violated, of an append to several streams.',
+        items: {
+          oneOf: [
+            exactly({ kind: { const: 'revision' }, stream: { type: 'string' }, expected, actual }),
+            exactly({ kind: { const: 'condition' }, position }, 'The newest event that matches.'),
+          ],
+        },
+      },
+    },
+    required: ['violations'],
+  },
   Node: {
     type: 'object',
     properties: {
