@@ -111,7 +111,7 @@ export interface HandleOptions<E extends EventType = EventType> extends ConsumeO
 
 /** All errors are ClientErrors, but for an aborted signal's own reason. */
 export interface ConsumerGroups<E extends EventType = EventType> {
-  /** Makes it, or changes what may change: deadline, attempts, parkedMax. @throws GroupExistsError when the rest differs */
+  /** Makes it, or sets what may change, as a whole: deadline, attempts, parkedMax. @throws GroupExistsError when the rest differs */
   put(group: string, definition?: GroupDefinition, options?: { readonly signal?: AbortSignal }): Promise<GroupStatus>
   /** @throws GroupNotFoundError, as all below */
   get(group: string, options?: { readonly signal?: AbortSignal }): Promise<GroupStatus>

@@ -73,6 +73,8 @@ class Rig {
       found: (genesis) => memory.found(genesis),
       read: (epoch, from, to) => memory.read(epoch, from, to),
       slices: (requests) => memory.slices(requests),
+      pieces: (epoch, through) => memory.pieces(epoch, through),
+      reclaim: (epoch, piece, keep) => memory.reclaim(epoch, piece, keep),
       counters: () => memory.counters(),
       close: () => memory.close(),
       write: (operations) => new Promise((resolve, reject) => this.writes.push({ operations, finish: resolve, fail: reject })),

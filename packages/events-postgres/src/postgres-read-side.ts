@@ -1,8 +1,7 @@
 /**
  * A ReadSide on one Postgres database, in a schema of its own. Flushes are bulk COPY on one connection (flush-connection.ts),
- * reads are prepared statements on a bounded pool. A read whose connection is lost is tried again on another: it changes nothing.
+ * reads are prepared statements on a bounded pool (read-pool.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ReadSideError,
   type Cell,
@@ -21,13 +20,13 @@ import {
 } from '@synod/events'
 import type { Slot } from '@synod/log'
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
 import { endOfPrefix } from './cell-rows.ts'
 import { findPostings } from './find-postings.ts'
 import { FlushConnection } from './flush-connection.ts'
-import { checkMark, markColumns, markOf, type OwnedMark } from './mark.ts'
+import { markColumns, markOf } from './mark.ts'
 import { migrate } from './migrations.ts'
-import { isPassing, readSideErrorOf } from './postgres-failure.ts'
+import { readSideErrorOf } from './postgres-failure.ts'
+import { ReadPool } from './read-pool.ts'
 import { bytes, damaged, text, type Row } from './row.ts'
 import { eventsOfRun } from './runs.ts'
 import { checkOptions, type CheckedOptions, type PostgresReadSideOptions } from './postgres-read-side-options.ts'
@@ -44,52 +43,39 @@ export const readSide: ReadSideFactory = {
 
 class PostgresReadSide implements ReadSide {
   readonly #settings: CheckedOptions
-  readonly #pool: pg.Pool
+  readonly #reads: ReadPool
   #flusher: FlushConnection | undefined
-  /** As this process left it; undefined until it is opened. */
-  #left: OwnedMark | undefined
-  /** Fenced: nothing may be read either, for what was flushed may be gone. */
-  #failure: ReadSideError | undefined
   #closing: Promise<void> | undefined
   #running: Promise<void> = Promise.resolve()
-  readonly #counters = { read_side_flushes: 0, read_side_rows: 0, read_side_flush_ms: 0, read_side_queries: 0, read_side_retries: 0 }
+  readonly #counters = { read_side_flushes: 0, read_side_rows: 0, read_side_flush_ms: 0 }
 
   constructor(settings: CheckedOptions) {
     this.#settings = settings
-    this.#pool = new pg.Pool({
-      connectionString: settings.connectionString,
-      application_name: 'synod-events-read',
-      max: settings.readConnectionsMax,
-      connectionTimeoutMillis: settings.statementTimeoutMs,
-      query_timeout: settings.statementTimeoutMs,
-      keepAlive: true,
-      verify: (client, done) => void this.#verify(client, done),
-    })
-    this.#pool.on('error', () => {}) // an idle connection was cut: the pool makes another one
+    this.#reads = new ReadPool(settings)
   }
 
   async open(settings: string): Promise<ReadSideMark> {
-    this.#refuseClosed()
-    if (this.#left !== undefined) throw new ReadSideError('fenced', 'this read side is open already: make another one')
+    this.#reads.refuseClosed()
+    if (this.#reads.left !== undefined) throw new ReadSideError('fenced', 'this read side is open already: make another one')
     const { schema } = this.#settings
     try {
-      await migrate(new Kysely({ dialect: new PostgresDialect({ pool: this.#pool }) }), schema)
-      const { rows } = await this.#pool.query(
+      await migrate(new Kysely({ dialect: new PostgresDialect({ pool: this.#reads.pool }) }), schema)
+      const { rows } = await this.#reads.pool.query(
         `update ${schema}.mark set boot = boot + 1, settings = coalesce(settings, $1) where settings is null or settings = $1 returning ${markColumns}`,
         [settings],
       )
       if (rows.length === 0) throw await this.#otherSettings(settings)
-      this.#left = markOf(rows[0])
-      this.#flusher = new FlushConnection(this.#settings, this.#left.boot)
-      return this.#left.mark
+      this.#reads.left = markOf(rows[0])
+      this.#flusher = new FlushConnection(this.#settings, this.#reads.left.boot)
+      return this.#reads.left.mark
     } catch (error) {
       throw readSideErrorOf(error)
     }
   }
 
   async flush(batch: Flush): Promise<void> {
-    this.#refuseClosed()
-    const [flusher, left] = [this.#flusher, this.#left]
+    this.#reads.refuseClosed()
+    const [flusher, left] = [this.#flusher, this.#reads.left]
     if (flusher === undefined || left === undefined) throw new ReadSideError('closed', 'the read side is not open')
     const begun = performance.now()
     const running = flusher.flush(batch)
@@ -97,10 +83,9 @@ class PostgresReadSide implements ReadSide {
     try {
       await running
     } catch (error) {
-      this.#failure ??= readSideErrorOf(error)
-      throw this.#failure
+      throw this.#reads.failed(error)
     }
-    this.#left = { boot: left.boot, mark: batch.to }
+    this.#reads.left = { boot: left.boot, mark: batch.to }
     this.#counters.read_side_flushes++
     this.#counters.read_side_rows += batch.to.position - batch.from.position
     this.#counters.read_side_flush_ms += Math.round(performance.now() - begun)
@@ -112,7 +97,7 @@ class PostgresReadSide implements ReadSide {
     const rows = await this.#query(
       'synod_sync',
       `update ${schema}.mark set boot = boot where boot = $1::bigint and set_config('synchronous_commit', 'on', true) = 'on' returning boot`,
-      [this.#left?.boot ?? 0],
+      [this.#reads.left?.boot ?? 0],
     )
     if (rows.length === 0) throw new ReadSideError('fenced', `another process has taken the read side ${schema} over: stop this one`)
   }
@@ -257,13 +242,13 @@ class PostgresReadSide implements ReadSide {
   counters(): Readonly<Record<string, number>> {
     return {
       ...this.#counters,
+      ...this.#reads.counters(),
       read_side_flush_retries: this.#flusher?.retries ?? 0,
-      read_side_connections: this.#pool.totalCount,
-      read_side_reads_waiting: this.#pool.waitingCount,
     }
   }
 
   close(): Promise<void> {
+    this.#reads.beginClosing()
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -271,48 +256,15 @@ class PostgresReadSide implements ReadSide {
   async #close(): Promise<void> {
     await this.#running
     await this.#flusher?.close()
-    await this.#pool.end()
+    await this.#reads.end()
   }
 
-  async #query(name: string, statement: string, values: readonly unknown[]): Promise<readonly Row[]> {
-    const deadline = performance.now() + this.#settings.reconnectTimeoutMs
-    for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 2)) {
-      this.#refuseClosed()
-      this.#counters.read_side_queries++
-      try {
-        const { rows } = await this.#pool.query<(string | number | Buffer | null)[]>({
-          name,
-          text: statement,
-          values: [...values],
-          rowMode: 'array',
-        })
-        return rows
-      } catch (error) {
-        if (error instanceof ReadSideError && error.code === 'fenced') this.#failure ??= error
-        if (!isPassing(error) || performance.now() + pauseMs > deadline) throw readSideErrorOf(error)
-        this.#counters.read_side_retries++
-        await sleep(pauseMs)
-      }
-    }
-  }
-
-  async #verify(client: pg.ClientBase, done: (error?: Error) => void): Promise<void> {
-    let failure: Error | undefined
-    try {
-      if (this.#left !== undefined) await checkMark(client, this.#settings.schema, this.#left)
-    } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error))
-    }
-    done(failure)
-  }
-
-  #refuseClosed(): void {
-    if (this.#closing !== undefined) throw new ReadSideError('closed', 'the read side was closed')
-    if (this.#failure !== undefined) throw this.#failure
+  #query(name: string, statement: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    return this.#reads.query(name, statement, values)
   }
 
   async #otherSettings(settings: string): Promise<ReadSideError> {
-    const { rows } = await this.#pool.query<{ settings: string }>(`select settings from ${this.#settings.schema}.mark`)
+    const { rows } = await this.#reads.pool.query<{ settings: string }>(`select settings from ${this.#settings.schema}.mark`)
     return new ReadSideError(
       'other_settings',
       `the read side was founded with ${rows[0]?.settings} and cannot be opened with ${settings}: these are the same on every node and never change`,

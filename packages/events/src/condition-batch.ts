@@ -86,10 +86,8 @@ export class ConditionBatch {
   }
 
   #itemsOf({ after, items }: Condition): readonly BatchItem[] {
-    return items.map((item) => {
-      const lists = listsOf(item).map((terms) => new ConditionList(terms.map((term) => this.#window(term))))
-      return { after, lists, limit: 0 }
-    })
+    const of = (kind: 'type' | 'tag', text: string): TermWindow => this.#window(this.#sources.postings.termOf(kind, text))
+    return items.map((item) => ({ after, lists: listsOf(item, of).map((windows) => new ConditionList(windows)), limit: 0 }))
   }
 
   #window(term: Term): TermWindow {

@@ -11,7 +11,9 @@ export interface BatchItem {
 
 /** What one posting of the driver costs: itself, and a look under each term of the other lists. */
 export function costOf(lists: readonly ConditionList[], driver: ConditionList): number {
-  return lists.reduce((cost, list) => (list === driver ? cost : cost + list.windows.length), 1)
+  let cost = 1
+  for (const list of lists) if (list !== driver) cost += list.windows.length
+  return cost
 }
 
 /** Whether the event at a position of the driver stands in the other lists. Undefined when it is not known. */

@@ -31,9 +31,14 @@ export class ConditionList {
   }
 
   /** The positions above `after`, newest first, as far down as all of them are known. An event has one type, so none comes twice. */
-  *newest(after: number): Generator<number, void> {
-    const end = Math.max(after, ...this.windows.map(({ low }) => low - 1))
-    const heads = this.windows.map((window) => window.newest(end))
+  newest(after: number): Iterable<number> {
+    const [only] = this.windows
+    if (this.windows.length === 1) return only!.newest(Math.max(after, only!.low - 1))
+    return this.#merged(Math.max(after, ...this.windows.map(({ low }) => low - 1)))
+  }
+
+  *#merged(after: number): Iterable<number> {
+    const heads = this.windows.map((window) => window.newest(after))
     const next = heads.map((head) => head.next().value ?? 0)
     for (;;) {
       let newest = 0

@@ -36,7 +36,7 @@ interface Batch {
   readonly head: number
 }
 
-/** Looked up at once. */
+/** Looked up at once; below `slotsAtMax`. */
 const stepPositions = 64
 
 export class ConditionPlaces {
@@ -101,7 +101,7 @@ export class ConditionPlaces {
 
   async #loadStep(item: BatchItem, positions: readonly number[]): Promise<void> {
     const { streams } = this.#sources
-    const found = await Promise.all(positions.map((position) => this.#numberAndRevision(position)))
+    const found = await this.#find(positions)
     const names = await streams.namesOf(new Set(found.map(({ number }) => number)))
     const missing = [...new Set(names.values())].filter((name) => streams.get(name) === undefined)
     if (missing.length > 0) await streams.load(missing)
@@ -113,13 +113,19 @@ export class ConditionPlaces {
     }
   }
 
-  async #numberAndRevision(position: number): Promise<{ readonly number: number; readonly revision: number }> {
+  /** Of each position the number of its stream, and its revision there. */
+  async #find(positions: readonly number[]): Promise<readonly { readonly number: number; readonly revision: number }[]> {
     const { ids, readSide } = this.#sources
-    if (ids.holds(position)) return { number: ids.streamNumber(position), revision: ids.revision(position) }
-    const [row] = await readSide.slotsHolding(position, position)
-    if (row === undefined) throw new Error(`no slot holds position ${position}`)
-    const { streamNumbers, revisions } = decodeSlotIndex(row)
-    return { number: streamNumbers[position - row.firstPosition]!, revision: revisions[position - row.firstPosition]! }
+    const old = positions.filter((position) => !ids.holds(position)).toSorted((left, right) => left - right)
+    const rows = (old.length === 0 ? [] : await readSide.slotsAt(old)).map((row) => ({ row, index: decodeSlotIndex(row) }))
+    return positions.map((position) => {
+      // The window of ids stands still while a batch is prefetched.
+      if (ids.holds(position)) return { number: ids.streamNumber(position), revision: ids.revision(position) }
+      const found = rows.find(({ row: { firstPosition, count } }) => firstPosition <= position && position < firstPosition + count)
+      if (found === undefined) throw new Error(`no slot holds position ${position}`)
+      const event = position - found.row.firstPosition
+      return { number: found.index.streamNumbers[event]!, revision: found.index.revisions[event]! }
+    })
   }
 
   #keep(item: BatchItem, position: number, place: Place): void {

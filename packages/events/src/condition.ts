@@ -6,7 +6,6 @@
  */
 import { MalformedError, type ByteReader, type ByteWriter } from '@synod/codec'
 import { formatLimits } from './event-limits.ts'
-import { termOf, type Term } from './terms.ts'
 
 export interface ConditionItem {
   readonly types: readonly string[]
@@ -61,8 +60,8 @@ function readTexts(reader: ByteReader): readonly string[] {
 }
 
 /** Tags first, as given, then the types together. Without a list the item matches every event. */
-export function listsOf({ types, tags }: ConditionItem): readonly (readonly Term[])[] {
-  const lists = tags.map((tag) => [termOf('tag', tag)])
-  if (types.length > 0) lists.push(types.map((type) => termOf('type', type)))
+export function listsOf<T>({ types, tags }: ConditionItem, of: (kind: 'type' | 'tag', text: string) => T): readonly (readonly T[])[] {
+  const lists = tags.map((tag) => [of('tag', tag)])
+  if (types.length > 0) lists.push(types.map((type) => of('type', type)))
   return lists
 }

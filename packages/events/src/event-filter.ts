@@ -1,6 +1,6 @@
 /**
  * Which events a reader wants. A filter is checked once, which also brings it into its plainest form; after that it is asked
- * in two ways: of one event in memory (`matches`, here), and of all there are, on the indexes (filtered-positions.ts).
+ * in two ways: of one event in memory (here), and of all there are, on the indexes (filtered-positions.ts).
  */
 import { MalformedError, type Bytes } from '@synod/codec'
 import { decodeRecordBody } from '@synod/event-record'
@@ -43,13 +43,7 @@ export function checkFilter(filter: EventFilter, limits: EventLimits): EventFilt
   }
 }
 
-/** Whether an event passes, as its record says. */
-export function matches(filter: EventFilter, stream: string, record: Bytes): boolean {
-  if (!streamMatches(filter, stream)) return false
-  return filter.items === undefined || filter.items.length === 0 || contentMatches(filter, typeAndTagsOf(record))
-}
-
-/** Undefined when its text is no UTF-8, which no filter asks for. */
+/** What the items ask of, as the event's record says. Undefined when its text is no UTF-8, which no filter asks for. */
 export function typeAndTagsOf(record: Bytes): TypeAndTags | undefined {
   try {
     return decodeRecordBody(record)

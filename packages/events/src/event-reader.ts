@@ -14,7 +14,7 @@ import { EventPayloads, type Found } from './event-payloads.ts'
 import { EventStoreError } from './event-store-error.ts'
 import { FilteredPositions } from './filtered-positions.ts'
 import { ReadSideError, slotsAtMax, type SlotRow } from './read-side.ts'
-import { decodeSlotIndex } from './slot-index.ts'
+import { decodeSlotIndex, type SlotIndex } from './slot-index.ts'
 import type { StreamState } from './stream-state.ts'
 
 export interface Page {
@@ -177,7 +177,7 @@ export class EventReader {
       const [first, last] = [wanted[0]!, wanted.at(-1)!]
       const { readSide } = this.#index
       const rows = last - first < 2 * wanted.length ? await readSide.slotsHolding(first, last) : await readSide.slotsAt(wanted)
-      lower.push(...(await this.#named(placesIn(rows, wanted))))
+      lower.push(...(await this.#named(placesAt(rows, wanted))))
     }
     return backward ? upper.concat(lower.reverse()) : lower.concat(upper)
   }
@@ -225,33 +225,51 @@ export class EventReader {
 
   /** Ascending. */
   async #positions(from: number, to: number): Promise<Found[]> {
-    const wanted = Array.from({ length: to - from + 1 }, (_, at) => from + at)
-    return this.#named(placesIn(await this.#index.readSide.slotsHolding(from, to), wanted))
+    return this.#named(placesBetween(await this.#index.readSide.slotsHolding(from, to), from, to))
   }
 
-  async #named(places: readonly Place[]): Promise<Found[]> {
+  async #named(places: Place[]): Promise<Found[]> {
     const names = await this.#index.streams.namesOf(new Set(places.map(({ number }) => number)))
-    return places.map(({ number, ...place }) => ({ ...place, stream: names.get(number) ?? '' }))
+    for (const place of places) place.stream = names.get(place.number) ?? ''
+    return places
   }
 }
 
-/** A stream by its number. */
-type Place = Omit<Found, 'stream'> & { readonly number: number }
+/** Its stream's name is not known yet. */
+type Place = Omit<Found, 'stream'> & { readonly number: number; stream: string }
+
+function placesBetween(rows: readonly SlotRow[], from: number, to: number): Place[] {
+  const places: Place[] = []
+  for (const row of rows) {
+    const index = decodeSlotIndex(row)
+    const last = Math.min(row.count - 1, to - row.firstPosition)
+    for (let event = Math.max(0, from - row.firstPosition); event <= last; event++) places.push(placeOf(row, index, event))
+  }
+  return places
+}
 
 /** Of positions that the slots hold, both ascending. */
-function placesIn(rows: readonly SlotRow[], positions: readonly number[]): Place[] {
+function placesAt(rows: readonly SlotRow[], positions: readonly number[]): Place[] {
   const places: Place[] = []
   let next = 0
   for (const row of rows) {
-    const { streamNumbers, revisions, offsets, lengths } = decodeSlotIndex(row)
-    for (; next < positions.length && positions[next]! < row.firstPosition + row.count; next++) {
-      const position = positions[next]!
-      const event = position - row.firstPosition
-      const [number = 0, revision = 0, offset = 0, length = 0] = [streamNumbers[event], revisions[event], offsets[event], lengths[event]]
-      places.push({ number, revision, position, slot: row.slot, offset, length })
-    }
+    const index = decodeSlotIndex(row)
+    for (; next < positions.length && positions[next]! < row.firstPosition + row.count; next++)
+      places.push(placeOf(row, index, positions[next]! - row.firstPosition))
   }
   return places
+}
+
+function placeOf({ slot, firstPosition }: SlotRow, { streamNumbers, revisions, offsets, lengths }: SlotIndex, event: number): Place {
+  return {
+    stream: '',
+    number: streamNumbers[event]!,
+    revision: revisions[event]!,
+    position: firstPosition + event,
+    slot,
+    offset: offsets[event]!,
+    length: lengths[event]!,
+  }
 }
 
 const positionOf = ({ position }: Found): number => position

@@ -10,12 +10,15 @@
 import type { Bytes } from '@synod/codec'
 import { recordTypeAt } from '@synod/event-record'
 import { EventTerms } from './event-terms.ts'
-import type { Postings, PostingsQuestion, PostingsRange, ReadSide } from './read-side.ts'
+import type { Postings, PostingsQuestion, ReadSide } from './read-side.ts'
 import { RecentTerm } from './recent-term.ts'
 import type { StreamState } from './stream-state.ts'
 import { categoryOf, termOf, termOfBytes, type Term } from './terms.ts'
 
 const none: readonly number[] = []
+const encoder = new TextEncoder()
+/** A type or tag of a condition on its way to the cache. */
+const scratch = new Uint8Array(192)
 
 export class PostingsIndex {
   readonly #readSide: ReadSide
@@ -71,6 +74,12 @@ export class PostingsIndex {
     }
   }
 
+  /** Of a text that an event will have, perhaps: then it is not hashed again. */
+  termOf(kind: 'type' | 'tag', text: string): Term {
+    if (text.length * 3 > scratch.length) return termOf(kind, text)
+    return this.#terms.get(kind, scratch, 0, encoder.encodeInto(text, scratch).written).term
+  }
+
   /** Type and tags of a record. */
   *termsOf(record: Bytes, tagsAt: number): Iterable<Term> {
     yield this.#terms.get('type', record, recordTypeAt + 4, lengthAt(record, recordTypeAt)).term
@@ -107,13 +116,7 @@ export class PostingsIndex {
     return this.#recent.get(term)?.positions ?? none
   }
 
-  /** As the ReadSide's `postings`, over everything applied. */
-  async find(term: Term, range: PostingsRange): Promise<readonly number[]> {
-    const [found = none] = await this.findAll([{ term, ...range }])
-    return found
-  }
-
-  /** The same for several, `postingsOf` of the read side for all of them together. */
+  /** As the ReadSide's `postingsOf`, over everything applied. */
   async findAll(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
     const cut = this.#flushed
     const above = questions.map(({ term, from, to, backward }) => {

@@ -174,8 +174,10 @@ export class Subscription implements Checkpointed {
     const { stream } = this.#range
     // Before the look: what comes meanwhile may be in the stream and was not looked at.
     const { head } = this.#parts.index.tail
-    this.#end = { last: stream === undefined ? head : await this.#lastOf(stream), head }
-    const { last } = this.#end
+    const state = stream === undefined ? undefined : (this.#known(stream) ?? (await this.#parts.index.streams.find(stream)))
+    const last = stream === undefined ? head : (state?.revision ?? -1)
+    if (state !== undefined && !this.#parts.index.visibility.hidesNothing) await this.#passHidden(state, last)
+    this.#end = { last, head }
     const waiting = last - this.#next + 1
     if (isFirst) this.#target = last
     else if (this.#target === undefined && waiting > this.#parts.limits.fellBehindEvents) {
@@ -198,14 +200,15 @@ export class Subscription implements Checkpointed {
     this.#ticket = advance.watch(tail.head < afterPosition ? all : this.#range, this.#onFired)
   }
 
-  /** The last revision, -1 when there is none. What is hidden is passed over. */
-  async #lastOf(stream: string): Promise<number> {
-    const { index, reader } = this.#parts
-    const state = await index.streams.find(stream)
-    if (state === undefined) return -1
-    const { revision } = state
-    if (!index.visibility.hidesNothing) this.#next = Math.max(this.#next, Math.min(revision + 1, await reader.firstVisible(state)))
-    return revision
+  /** Whoever is woken finds its stream in memory, without a promise. */
+  #known(stream: string): StreamState | undefined {
+    const state = this.#parts.index.streams.get(stream)
+    return state === undefined || state.revision < 0 ? undefined : state
+  }
+
+  /** What is hidden up to the last revision is passed over. */
+  async #passHidden(state: StreamState, last: number): Promise<void> {
+    this.#next = Math.max(this.#next, Math.min(last + 1, await this.#parts.reader.firstVisible(state)))
   }
 
   /** The first events of the next page. */
@@ -216,7 +219,7 @@ export class Subscription implements Checkpointed {
     const room = this.#room()
     const bytesMax = typeof room === 'number' ? room : await room
     if (this.#signal.aborted) return nothing
-    const state = stream === undefined ? undefined : await index.streams.find(stream)
+    const state = stream === undefined ? undefined : (this.#known(stream) ?? (await index.streams.find(stream)))
     const held = await budget.take(this.#source(state), this.#signal)
     if (held === undefined) return nothing
     this.#delivery = { held, events: nothing, next: this.#next }

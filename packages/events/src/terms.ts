@@ -32,7 +32,7 @@ export function termOfBytes(kind: TermKind, bytes: Bytes, from: number, length: 
   const hashed = length < scratch.length ? scratch.subarray(0, 1 + length) : Buffer.alloc(1 + length)
   hashed[0] = kindBytes[kind]
   hashed.set(bytes.subarray(from, from + length), 1)
-  return hash('sha256', hashed, 'buffer').toString('latin1', 0, 16)
+  return hash('sha256', hashed, 'binary').slice(0, 16)
 }
 
 /** The part of a stream's name before the first `-`; the whole name when there is none. */

@@ -200,7 +200,7 @@ function delayed(inner: ReadSide, turns: number): ReadSide {
     get(target, name: keyof ReadSide) {
       const value = target[name]
       if (typeof value !== 'function') return value
-      if (name !== 'postingsOf' && name !== 'slotsHolding' && name !== 'streamsNumbered') return value.bind(target)
+      if (name !== 'postingsOf' && name !== 'slotsAt' && name !== 'streamsNumbered') return value.bind(target)
       return async (...parameters: unknown[]) => {
         const answer: unknown = await Reflect.apply(value, target, parameters)
         for (let turn = 0; turn < turns; turn++) await Promise.resolve()

@@ -154,9 +154,12 @@ describe('the machine', () => {
     await machine.close()
   })
 
-  test.each([{ idWindow: 0 }, { keysMax: 1.5 }, { idWindow: 2 ** 29 }, { conditionScanMax: 2 ** 21 }])('limits %o make no sense', (limits) => {
-    expect(() => createEventMachine({ readSide: memoryReadSide(), limits })).toThrow(RangeError)
-  })
+  test.each([{ idWindow: 0 }, { keysMax: 1.5 }, { idWindow: 2 ** 29 }, { conditionScanMax: 2 ** 21 }])(
+    'limits %o make no sense',
+    (limits) => {
+      expect(() => createEventMachine({ readSide: memoryReadSide(), limits })).toThrow(RangeError)
+    },
+  )
 
   test('other settings than those of the read side are refused', async () => {
     const storage = memoryReadSideStorage()

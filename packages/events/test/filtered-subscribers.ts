@@ -50,14 +50,17 @@ export async function measureFilteredSubscribers({ subscriptions, eventsPerSecon
     }
   })
   while (caughtUp < subscriptions) await sleep(10)
-  await appendFor(node, 2, eventsPerSecond, subscriptions)
+  const delivered = async (events: number): Promise<void> => {
+    while (latencies.length < (subscriptions === 0 ? 0 : events)) await sleep(5)
+  }
+  await delivered(await appendFor(node, 1, eventsPerSecond, subscriptions))
   latencies.length = checkpoints = 0
   const before = process.cpuUsage()
   const startedAt = performance.now()
-  await appendFor(node, seconds, eventsPerSecond, subscriptions)
+  const events = await appendFor(node, seconds, eventsPerSecond, subscriptions)
   const { user, system } = process.cpuUsage(before)
   const cpuShare = (user + system) / 1000 / (performance.now() - startedAt)
-  await sleep(200)
+  await delivered(events)
   ending.abort()
   await Promise.all(all)
   const sorted = Float64Array.from(latencies).toSorted()
@@ -65,15 +68,17 @@ export async function measureFilteredSubscribers({ subscriptions, eventsPerSecon
   return { deliveries: sorted.length, p50: at(0.5), p99: at(0.99), checkpoints, cpuShare }
 }
 
-/** At a steady rate; the data is the time, and each event is for one of them. */
-async function appendFor({ store }: TestNode, seconds: number, eventsPerSecond: number, subscriptions: number): Promise<void> {
+/** At a steady rate; the data is the time, and each event is for one of them. Returns how many. */
+async function appendFor({ store }: TestNode, seconds: number, eventsPerSecond: number, subscriptions: number): Promise<number> {
   const startedAt = performance.now()
-  for (let number = 0; number < seconds * eventsPerSecond; number++) {
+  const count = seconds * eventsPerSecond
+  for (let number = 0; number < count; number++) {
     const wait = startedAt + (number * 1000) / eventsPerSecond - performance.now()
     if (wait > 0) await sleep(wait)
     const tags = [`mine-${(number * 7919) % Math.max(1, subscriptions)}`]
     void store.append({ stream: `s-${number % 100}`, events: [event('x', performance.now(), { tags })], expected: 'any' })
   }
+  return count
 }
 
 if (process.argv[1] === import.meta.filename) {

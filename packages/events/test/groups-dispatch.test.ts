@@ -76,8 +76,9 @@ class World {
     return delivery
   }
 
-  node(): Node {
-    return new Node(this, `n${++this.#nodes}`, this.#log, this.#machine)
+  /** By the name of one that is dead: its next life. */
+  node(name = `n${++this.#nodes}`): Node {
+    return new Node(this, name, this.#log, this.#machine)
   }
 
   async until(condition: () => boolean, forMs: number, what: string): Promise<void> {
@@ -290,4 +291,17 @@ test('every node says that a partition stands, and the one that has its consumer
     /^waiting for the answer to position 1, which its consumer has had for (19|20)[0-9]{3} ms$/,
   )
   end()
+})
+
+test('a node that comes back says at once that its former consumers are gone', async () => {
+  const world = await World.open(11)
+  const [home, node] = [world.node(), world.node()]
+  await world.ask(home.store.groups.put('g', { partitions: 2 }))
+  node.consume('g', () => 'silence', 0)
+  await world.scheduler.run(1000)
+  expect((await world.ask(statusOf(home, 'g'))).consumers).toMatchObject([{ node: 'n2', partitions: 2 }])
+  node.isDead = true
+  world.node('n2')
+  await world.scheduler.run(10)
+  expect((await world.ask(statusOf(home, 'g'))).consumers).toEqual([])
 })

@@ -1,5 +1,6 @@
 // The API of consumer groups, word for word.
 import { describe, expect, test } from 'vitest'
+import { StoreError } from '@synod/log'
 import type { EventStore, GroupConsumer, GroupDefinition, GroupEvent, GroupMessage } from '@synod/events'
 import { memoryReadSideStorage } from '@synod/events/memory'
 import { encodeGroupCommand } from '../src/groups/group-command.ts'
@@ -271,6 +272,18 @@ describe('a consumer', () => {
     await reader.end()
   })
 
+  test('that leaves has said how far its partitions are, those without events too', async () => {
+    const { store } = await open({ partitions: 64 }, { limits: { groupProgressMs: 1_000_000 } })
+    await append(store, 'a', 'b')
+    const reader = new Reader(store, { room: () => 9999 })
+    const events = await reader.events(2)
+    reader.acknowledge(...events)
+    await reader.until('settled', 1)
+    await reader.until('settled', 2)
+    await reader.end()
+    await expect.poll(() => store.groups.get('g')).toMatchObject({ consumers: [], lag: 0 })
+  })
+
   test('shares the partitions with others; what one leaves unanswered comes to the next', async () => {
     const { store } = await open()
     await append(store, 'a', 'b', 'c', 'd', 'e', 'f')
@@ -384,6 +397,21 @@ describe('a consumer', () => {
     const once = (await open()).store.groups.consume('g', {})
     once.messages()
     expect(() => once.messages()).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
+  })
+
+  test('whose events cannot be read is told so; the next one goes on when they can', async () => {
+    const { store, log, machine } = await open({}, { machine: { tailBytesMax: 1, flushDelayMs: 0 } })
+    await append(store, 'a')
+    await machine.flush()
+    const slices = log.slices.bind(log)
+    log.slices = () => Promise.reject(new StoreError('unavailable', 'no disk'))
+    await expect(new Reader(store).event()).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('no disk') })
+    log.slices = slices
+    const reader = new Reader(store)
+    const told = await reader.event()
+    reader.acknowledge(told)
+    await reader.until('settled', 1)
+    await reader.end()
   })
 
   test('whose node reaches no quorum is told so, and is missed by the others', async () => {

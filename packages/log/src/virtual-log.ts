@@ -7,7 +7,7 @@
  * A slot is applied when its entry is decided, is durable in this node's own store, and every slot before it is applied.
  */
 import { ByteWriter, bytesToHex, type Bytes } from '@synod/codec'
-import type { NodeId, Scheduler } from '@synod/transport'
+import type { Scheduler } from '@synod/transport'
 import type { Configuration, Genesis } from './configuration.ts'
 import { principalBytesMax } from './entry-codec.ts'
 import type { Envelope } from './envelope.ts'
@@ -20,7 +20,8 @@ import { AbsentLog } from './absent-log.ts'
 import { Applier, recoverState, type AppliedEntry } from './applier.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
-import type { Epoch, Slot } from './slot.ts'
+import { refuseReclaimed } from './refuse-reclaimed.ts'
+import type { Slot } from './slot.ts'
 import { SlotWaiters } from './slot-waiters.ts'
 import type { StateMachine } from './state-machine.ts'
 import { virtualLogLimits } from './virtual-log-limits.ts'
@@ -52,16 +53,6 @@ export async function openVirtualLog<O>(options: VirtualLogOptions<O>): Promise<
   const state = recoverState(recovered, flushed, limits, options.machine)
   refuseReclaimed(options.self, recovered, genesis.configuration.epoch, state.slot, flushed)
   return new VirtualLog(options, limits, genesis, recovered, factory, state)
-}
-
-/** A start must not need what is not there any more: the machine would come up with a hole. */
-function refuseReclaimed(self: NodeId, recovered: Recovered, epoch: Epoch, saved: Slot, flushed: Slot): void {
-  const through = recovered.epochs.find((known) => known.epoch === epoch)?.reclaimedThrough ?? 0
-  if (saved >= through) return
-  throw new StoreError(
-    'reclaimed',
-    `the space of slots up to ${through} was given back, and ${self} would have to apply them again from slot ${saved + 1} on: its read side stands at slot ${flushed}, so it was dropped, emptied or restored from an older copy. It cannot be built again from this log. Put the read side back as it was, or replace the node.`,
-  )
 }
 
 async function openStore<O>({ store, self, cluster }: VirtualLogOptions<O>): Promise<Recovered | StoreError> {

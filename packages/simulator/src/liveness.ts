@@ -19,7 +19,7 @@ export async function heal(run: Run): Promise<number | undefined> {
   for (const node of nodes) if (!quorum.includes(node)) node.pause()
   run.asked.nodes = quorum
   mend(run, quorum)
-  for (const client of [...run.clients, ...run.boundaryClients]) client.end()
+  for (const client of [...run.clients, ...run.boundaryClients, ...run.retentionClients]) client.end()
   for (const reader of [...run.subscribers, ...run.consumers]) reader.hurry()
   const healedAt = world.now
   const serve = async (node: SimNode, at: number): Promise<boolean> => {
@@ -46,7 +46,7 @@ export async function heal(run: Run): Promise<number | undefined> {
 /** Clients end, everything is applied at every node of the quorum, and every subscriber has it. */
 async function settle(run: Run, quorum: readonly SimNode[]): Promise<void> {
   const { world, subscribers, onViolation } = run
-  const clients = [...run.clients, ...run.boundaryClients]
+  const clients = [...run.clients, ...run.boundaryClients, ...run.retentionClients]
   let clientsLeft = clients.length
   for (const client of clients) void client.done.then(() => clientsLeft--)
   const isEqual = (): boolean => new Set(quorum.map((node) => node.serving?.log.status().applied ?? -1)).size === 1

@@ -20,7 +20,9 @@ import { noBoundaries } from './workload/workload-plan.ts'
 import { BoundaryClient, type BoundaryHistory } from './workload/boundary-client.ts'
 import { Client } from './workload/client.ts'
 import { drawGroup, GroupConsumer } from './workload/group-consumer.ts'
+import { RetentionClient, type RetentionHistory } from './workload/retention-client.ts'
 import { Subscriber } from './workload/subscriber.ts'
+import { Archive } from './world/archive.ts'
 import { Dice } from './world/dice.ts'
 import { FaultInjector } from './world/fault-injector.ts'
 import { Network } from './world/network.ts'
@@ -36,7 +38,7 @@ export interface SeedOptions {
   readonly seed: number
   /** Keep the lines of the trace, not only its hash. Default: not. */
   readonly isTraced?: boolean
-  /** Without boundary clients, filtered subscribers and groups: as seeds were when they were written into regression tests. Default: not. */
+  /** Without boundary clients, filtered subscribers, groups and retention: as seeds were when they were written into regression tests. Default: not. */
   readonly isPlain?: boolean
   /** Writes down what the cores do, to be replayed through the specification in the end. Default: one of its own. */
   readonly recorder?: TraceRecorder
@@ -133,6 +135,10 @@ function begin(options: SeedOptions): Run {
   const network = new Network(world, dice.named('network'), members, plan.network, trace, tally)
   const configuration = configurationOf(members, plan)
   const violations: Violation[] = []
+  const onViolation = (violation: Violation): void => {
+    trace.add(world.now, 'world', 'violation', violation.kind)
+    if (violations.length < violationsMax) violations.push(violation)
+  }
   const around: Surroundings = {
     world,
     plan,
@@ -140,12 +146,10 @@ function begin(options: SeedOptions): Run {
     trace,
     tally,
     agreement: new Agreement(),
+    archive: new Archive(onViolation),
     recorder: options.recorder ?? new TraceRecorder(),
     genesisOf: (node) => genesisOf(node, configuration),
-    onViolation: (violation) => {
-      trace.add(world.now, 'world', 'violation', violation.kind)
-      if (violations.length < violationsMax) violations.push(violation)
-    },
+    onViolation,
     onDown: (node) => injector.onDown(node),
   }
   const nodes = members.map((id) => new SimNode(id, members, around, dice.named(id)))
@@ -159,16 +163,18 @@ function begin(options: SeedOptions): Run {
   const history: HistoryOperation[] = []
   const boundaries: BoundaryHistory = { appends: [], queries: [] }
   const asked = { nodes }
-  const who = population(around, dice, { history, boundaries }, () => asked.nodes)
-  return { ...around, dice, nodes, injector, history, boundaries, violations, asked, ...who }
+  const retention: RetentionHistory = { changes: [], operations: [] }
+  const histories = { history, boundaries, retention }
+  const who = population(around, dice, histories, () => asked.nodes)
+  return { ...around, dice, nodes, injector, ...histories, violations, asked, ...who }
 }
 
 function population(
   around: Surroundings,
   dice: Dice,
-  { history, boundaries }: { readonly history: HistoryOperation[]; readonly boundaries: BoundaryHistory },
+  { history, boundaries, retention }: Pick<Run, 'history' | 'boundaries' | 'retention'>,
   nodes: () => readonly SimNode[],
-): Pick<Run, 'clients' | 'boundaryClients' | 'subscribers' | 'consumers' | 'group'> {
+): Pick<Run, 'clients' | 'boundaryClients' | 'retentionClients' | 'subscribers' | 'consumers' | 'group'> {
   const { world, plan, trace, tally, onViolation } = around
   const { workload } = plan
   const reading = { ...workload, appendShare: 0, localShare: 0.1, thinkMsMean: workload.readerThinkMsMean, staysRate: 0.95 }
@@ -181,6 +187,11 @@ function population(
     const name = `b${at + 1}`
     const own = { world, dice: dice.named(name), plan: workload, nodes, trace, tally, onViolation }
     return new BoundaryClient({ ...own, name, number: at + 1, history: boundaries })
+  })
+  const retentionClients = Array.from({ length: workload.retentionClients }, (_, at) => {
+    const name = `r${at + 1}`
+    const own = { world, dice: dice.named(name), plan: workload, nodes, trace, tally, onViolation }
+    return new RetentionClient({ ...own, name, history: retention })
   })
   const subscribers = Array.from({ length: workload.subscribers + workload.filteredSubscribers }, (_, at) => {
     const name = `u${at + 1}`
@@ -195,7 +206,7 @@ function population(
     const name = `g${at + 1}`
     return new GroupConsumer({ ...group!, name, world, dice: dice.named(name), nodes, tally, onViolation })
   })
-  return { clients, boundaryClients, subscribers, consumers, ...(group !== undefined && { group }) }
+  return { clients, boundaryClients, retentionClients, subscribers, consumers, ...(group !== undefined && { group }) }
 }
 
 function configurationOf(members: readonly NodeId[], plan: SeedPlan): Configuration {

@@ -3,6 +3,7 @@ import type { Violation } from './checkers/violation.ts'
 import type { BoundaryClient, BoundaryHistory } from './workload/boundary-client.ts'
 import type { Client } from './workload/client.ts'
 import type { GroupConsumer, GroupWatched } from './workload/group-consumer.ts'
+import type { RetentionClient, RetentionHistory } from './workload/retention-client.ts'
 import type { Subscriber } from './workload/subscriber.ts'
 import type { Dice } from './world/dice.ts'
 import type { FaultInjector } from './world/fault-injector.ts'
@@ -19,8 +20,10 @@ export interface Run extends Surroundings {
   /** Absent: nobody consumes. */
   readonly group?: GroupWatched
   readonly boundaryClients: readonly BoundaryClient[]
+  readonly retentionClients: readonly RetentionClient[]
   readonly history: HistoryOperation[]
   readonly boundaries: BoundaryHistory
+  readonly retention: RetentionHistory
   readonly injector: FaultInjector
   /** Those that clients ask. */
   readonly asked: { nodes: readonly SimNode[] }

@@ -10,12 +10,15 @@ import type { EventLimits } from '../event-limits.ts'
 import { EventStoreError } from '../event-store-error.ts'
 import type { ConsumeOptions, GroupEvent, Rejection } from './consumer-groups.ts'
 import { DeliveryDeadlines } from './delivery-deadlines.ts'
-import type { GroupCommand, SettledPart } from './group-command.ts'
-import { GroupScan, type EventPages, type FeedSet } from './group-scan.ts'
+import type { GroupCommand } from './group-command.ts'
+import { endHere, groupHere, type Here } from './group-here.ts'
+import { asStoreError, GroupPump, type Step } from './group-pump.ts'
+import { GroupScan, type EventPages } from './group-scan.ts'
+import { GroupSettlement } from './group-settlement.ts'
 import { memberId, type GroupView } from './group-state.ts'
 import type { GroupVerdict } from './group-verdict.ts'
 import { LocalConsumer, type EventSource } from './local-consumer.ts'
-import { PartitionFeed } from './partition-feed.ts'
+import type { FeedShare, PartitionFeed } from './partition-feed.ts'
 
 export type GroupDispatchLimits = Pick<EventLimits, 'groupWindowMax' | 'groupHeldEventsMax' | 'groupHeldBytesMax' | 'groupProgressMs'>
 
@@ -38,22 +41,6 @@ export interface GroupDispatcherOptions {
   readonly onIdle: () => void
 }
 
-/** A command, and what to do when its fate is known, or not. */
-interface Step {
-  readonly command: GroupCommand
-  readonly onVerdict: (verdict: GroupVerdict) => void
-  readonly onUnknown: (error: EventStoreError) => void
-}
-
-/** A generation, as far as it concerns this node. */
-interface Here extends FeedSet {
-  readonly generation: number
-  readonly byNumber: ReadonlyMap<number, { readonly consumer: LocalConsumer; readonly feeds: readonly PartitionFeed[] }>
-}
-
-/** Positions in one settlement; the next takes the rest. */
-const settlePositionsMax = 4096
-const retryMs = { first: 50, last: 1000 }
 const joinMs = 5000
 
 export class GroupDispatcher implements EventSource {
@@ -64,7 +51,7 @@ export class GroupDispatcher implements EventSource {
   /** The group that the first consumer joined: another object is another group of that name. */
   #view: GroupView | undefined
   #here: Here | undefined
-  #isPumping = false
+  readonly #pumping: GroupPump
   #isLooking = false
   #isProgressDue = false
   #cancelProgress = (): void => {}
@@ -78,6 +65,7 @@ export class GroupDispatcher implements EventSource {
       () => this.#view?.definition.ackDeadlineMs ?? 0,
       (consumer, position, now) => this.#onLate(consumer, position, now),
     )
+    this.#pumping = new GroupPump({ scheduler, propose: options.propose, next: () => this.#next() })
     this.#scan = new GroupScan({
       pages,
       scheduler,
@@ -241,31 +229,11 @@ export class GroupDispatcher implements EventSource {
     this.end(new EventStoreError('group_not_found', `group ${JSON.stringify(this.#options.group)} was deleted`))
   }
 
-  /** A generation. What was said in the one before and is not on its way to the log, has no effect. */
   #begin(view: GroupView): void {
-    const before = this.#here
-    for (const feed of before?.feeds.values() ?? [])
-      this.#consumerOf(feed)?.tell({ kind: 'stale', generation: before?.generation ?? 0, positions: feed.unsettled() })
+    if (this.#here !== undefined) endHere(this.#here)
     this.#deadlines.clear()
-    const byNumber = new Map<number, { consumer: LocalConsumer; feeds: PartitionFeed[] }>()
-    const byId = new Map<string, { consumer: LocalConsumer; feeds: PartitionFeed[] }>()
-    for (const consumer of this.#consumers) {
-      consumer.given.clear()
-      if (consumer.state !== 'member') continue
-      const place = { consumer, feeds: [] }
-      byNumber.set(consumer.number, place)
-      byId.set(this.#idOf(consumer), place)
-    }
-    const feeds = new Map<number, PartitionFeed>()
-    for (const [partition, owner] of view.owners.entries()) {
-      const place = owner === undefined ? undefined : byId.get(owner)
-      if (place === undefined) continue
-      const feed = new PartitionFeed({ partition, number: place.consumer.number, group: view })
-      place.feeds.push(feed)
-      feeds.set(partition, feed)
-    }
-    const { definition, generation } = view
-    this.#here = { definition, generation, feeds, byNumber, share: () => this.#share(feeds.size) }
+    for (const consumer of this.#consumers) consumer.given.clear()
+    this.#here = groupHere(view, this.#consumers, this.#options.instance, (partitions) => this.#share(partitions))
     this.#scan.wake()
   }
 
@@ -277,10 +245,10 @@ export class GroupDispatcher implements EventSource {
     }
   }
 
-  #share(feeds: number): { readonly events: number; readonly bytes: number } {
+  #share(partitions: number): FeedShare {
     const { groupHeldEventsMax, groupHeldBytesMax } = this.#options.limits
     const bytes = groupHeldBytesMax / Math.max(1, this.#options.groupsHere())
-    return { events: Math.max(1, Math.floor(groupHeldEventsMax / feeds)), bytes: Math.max(1, bytes / feeds) }
+    return { events: Math.max(1, Math.floor(groupHeldEventsMax / partitions)), bytes: Math.max(1, bytes / partitions) }
   }
 
   #onRead(feeds: Iterable<PartitionFeed>): void {
@@ -300,30 +268,7 @@ export class GroupDispatcher implements EventSource {
   }
 
   #pump(): void {
-    if (this.#isPumping) return
-    this.#isPumping = true
-    void this.#run()
-  }
-
-  async #run(): Promise<void> {
-    let waitMs = retryMs.first
-    for (let step = this.#next(); step !== undefined; step = this.#next()) {
-      const outcome = await this.#options.propose(step.command).catch((error: unknown) => asStoreError(error))
-      if (outcome instanceof EventStoreError) {
-        step.onUnknown(outcome)
-        await this.#wait(waitMs)
-        waitMs = Math.min(retryMs.last, waitMs * 2)
-      } else {
-        step.onVerdict(outcome)
-        waitMs = retryMs.first
-      }
-    }
-    this.#isPumping = false
-  }
-
-  #wait(ms: number): Promise<void> {
-    const { scheduler } = this.#options
-    return new Promise((resolve) => scheduler.at(scheduler.now() + ms, resolve))
+    this.#pumping.start()
   }
 
   /** The next command, if there is anything to say. */
@@ -333,60 +278,30 @@ export class GroupDispatcher implements EventSource {
 
   #settling(): Step | undefined {
     const here = this.#here
-    if (here === undefined) return undefined
-    const isAll = this.#isProgressDue
-    const feeds: PartitionFeed[] = []
-    const parts: SettledPart[] = []
-    let positions = 0
-    for (const feed of here.feeds.values()) {
-      if (!feed.hasPending && !(isAll && feed.canAdvance)) continue
-      const part = feed.begin()
-      feeds.push(feed)
-      parts.push(part)
-      positions += part.settled.length + part.failures.length
-      if (positions >= settlePositionsMax) break
-    }
-    if (parts.length === 0) return undefined
+    const { group, instance } = this.#options
+    const settlement = here && GroupSettlement.begin(here, group, instance, this.#isProgressDue)
+    if (settlement === undefined) return undefined
     // Not before it was told: the scan may not have come to it yet.
     this.#isProgressDue = false
-    const { group, instance } = this.#options
-    const { generation } = here
     return {
-      command: { form: 'settle', group, instance, generation, parts },
-      onVerdict: (verdict) => this.#onSettled(verdict, feeds, here),
-      onUnknown: () => this.#onUnsettled(feeds, here),
+      command: settlement.command,
+      onVerdict: (verdict) => this.#onSettled(verdict, settlement),
+      onUnknown: () => settlement.onUnknown(this.#here),
     }
   }
 
-  #onSettled(verdict: GroupVerdict, feeds: readonly PartitionFeed[], { generation, byNumber }: Here): void {
+  #onSettled(verdict: GroupVerdict, settlement: GroupSettlement): void {
     if (verdict.result === 'settled' && verdict.refused.length > 0) {
-      const what = `partitions ${verdict.refused.join(', ')} of group ${this.#options.group} took no settlement of generation ${generation}`
+      const { group } = this.#options
+      const what = `partitions ${verdict.refused.join(', ')} of group ${group} took no settlement of generation ${verdict.generation}`
       this.end(new EventStoreError('unavailable', `${what}: consume again`))
       return
     }
-    for (const feed of feeds) {
-      const consumer = byNumber.get(feed.number)?.consumer
-      const kind = verdict.result === 'settled' ? 'settled' : 'stale'
-      consumer?.tell({ kind, generation, positions: kind === 'settled' ? feed.applied() : feed.onItsWay() })
-      if (feed.hasReady) consumer?.wake()
-    }
+    if (verdict.result === 'settled') settlement.onSettled()
+    else settlement.onStale()
     this.#scan.wake()
     // What made it stale is applied here.
     this.#look()
-  }
-
-  /** Told again in this generation; in a later one it cannot come to be any more, and the state says whether it had. */
-  #onUnsettled(feeds: readonly PartitionFeed[], here: Here): void {
-    for (const feed of feeds) {
-      if (here === this.#here) {
-        feed.returned()
-        continue
-      }
-      const consumer = here.byNumber.get(feed.number)?.consumer
-      const [settled, stale] = [feed.onItsWay().filter((at) => !feed.view.isOpen(at)), feed.onItsWay().filter((at) => feed.view.isOpen(at))]
-      consumer?.tell({ kind: 'settled', generation: here.generation, positions: settled })
-      consumer?.tell({ kind: 'stale', generation: here.generation, positions: stale })
-    }
   }
 
   #leaving(): Step | undefined {
@@ -446,20 +361,14 @@ export class GroupDispatcher implements EventSource {
   }
 
   #feedsOf({ number }: LocalConsumer): readonly PartitionFeed[] {
-    return this.#here?.byNumber.get(number)?.feeds ?? []
+    return this.#here?.places.get(number)?.feeds ?? []
   }
 
   #consumerOf(feed: PartitionFeed): LocalConsumer | undefined {
-    return this.#here?.byNumber.get(feed.number)?.consumer
+    return this.#here?.places.get(feed.number)?.consumer
   }
 
   #idOf({ number }: LocalConsumer): string {
     return memberId(this.#options.instance, number)
   }
-}
-
-function asStoreError(error: unknown): EventStoreError {
-  if (error instanceof EventStoreError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new EventStoreError('unavailable', `the group cannot go on at this node: ${message}. Consume at another one`, { cause: error })
 }

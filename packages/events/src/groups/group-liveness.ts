@@ -4,6 +4,8 @@
  * it knows; the machine refuses that when another was decided since. So a slow clock, or a node that is behind, expires
  * nobody who lives, and no clock decides.
  *
+ * What a node was in an earlier life is dead for certain: it says so at once when it is back.
+ *
  * A node whose own heartbeats find no answer tells its consumers, which can go elsewhere.
  */
 import type { Scheduler } from '@synod/transport'
@@ -13,6 +15,8 @@ import type { GroupsView } from './group-part.ts'
 
 export interface GroupLivenessOptions {
   readonly instance: string
+  /** The node's name, the same in every life; empty: it has none. */
+  readonly node: string
   readonly groups: GroupsView
   readonly scheduler: Scheduler
   readonly limits: Pick<EventLimits, 'groupHeartbeatMs' | 'groupMemberSilenceMs'>
@@ -37,6 +41,7 @@ export class GroupLiveness {
   constructor(options: GroupLivenessOptions) {
     this.#options = options
     this.#stopListening = options.groups.listen(() => this.#arm())
+    if (options.groups.instances().size > 0) options.scheduler.defer(() => this.#expireOthers())
     this.#arm()
   }
 
@@ -87,15 +92,19 @@ export class GroupLiveness {
   }
 
   #expireOthers(): void {
-    const { instance: self, groups, scheduler, limits, propose, onLook } = this.#options
+    if (this.#isStopped) return
+    const { instance: self, node: ownNode, groups, scheduler, limits, propose, onLook } = this.#options
     const now = scheduler.now()
     onLook(now)
     const instances = groups.instances()
     for (const instance of this.#heard.keys()) if (!instances.has(instance)) this.#heard.delete(instance)
-    for (const [instance, { seen }] of instances) {
+    for (const [instance, { seen, node }] of instances) {
       const heard = this.#heard.get(instance)
+      const wasThisNode = node !== '' && node === ownNode
       if (heard?.seen !== seen) this.#heard.set(instance, { seen, at: now })
-      else if (instance !== self && now - heard.at >= limits.groupMemberSilenceMs) {
+      if (instance === self) continue
+      const isSilent = heard?.seen === seen && now - heard.at >= limits.groupMemberSilenceMs
+      if (isSilent || wasThisNode) {
         this.#heard.set(instance, { seen, at: now })
         // Without an answer it is proposed again after another silence; so do the other nodes.
         void propose({ form: 'expire', instance, seen }).catch(() => {})

@@ -29,13 +29,15 @@ export interface FeedSet {
 
 export interface GroupScanOptions {
   readonly pages: EventPages
-  readonly scheduler: Pick<Scheduler, 'defer'>
+  readonly scheduler: Scheduler
   /** The present ones; another object as soon as there is another generation. */
   readonly feeds: () => FeedSet | undefined
   /** Something was read for these. */
   readonly onRead: (feeds: Iterable<PartitionFeed>) => void
   readonly onFailure: (error: unknown) => void
 }
+
+const failureMs = 1000
 
 export class GroupScan {
   readonly #options: GroupScanOptions
@@ -70,8 +72,9 @@ export class GroupScan {
         // What is in memory is read without a turn of the event loop, which others need.
         else await new Promise<void>((resolve) => scheduler.defer(resolve))
       } catch (error) {
-        this.#isStopped = true
         onFailure(error)
+        // Whoever comes next may have more luck.
+        await new Promise<void>((resolve) => scheduler.at(scheduler.now() + failureMs, resolve))
       } finally {
         ticket.cancel()
       }

@@ -6,11 +6,11 @@ import { kindVersion } from '../command-kinds.ts'
 import type { EventLimits } from '../event-limits.ts'
 import type { EventIndex, EventMachine } from '../event-machine.ts'
 import type { EventReader } from '../event-reader.ts'
-import type { Consistency, RecordedEvent } from '../event-store.ts'
+import type { Consistency } from '../event-store.ts'
 import { EventStoreError } from '../event-store-error.ts'
 import { linearize } from '../linearize.ts'
 import type { StoreProposing } from '../store-proposing.ts'
-import { checkInteger, readFailure } from '../store-reads.ts'
+import { checkInteger } from '../store-reads.ts'
 import { checkDefinition, checkGroupName, shortReason } from './check-group.ts'
 import type {
   ConsumeOptions,
@@ -27,11 +27,12 @@ import { GroupDispatcher } from './group-dispatcher.ts'
 import { groupFormat } from './group-limits.ts'
 import { GroupLiveness } from './group-liveness.ts'
 import { GroupMotion } from './group-motion.ts'
-import type { EventPages } from './group-scan.ts'
+import { GroupPages } from './group-pages.ts'
 import type { GroupView } from './group-state.ts'
 import { groupStatus } from './group-status.ts'
 import type { GroupVerdict } from './group-verdict.ts'
 import type { LocalConsumer } from './local-consumer.ts'
+import { parkedEvents } from './parked-events.ts'
 
 export interface StoreGroupsOptions {
   readonly proposing: Pick<StoreProposing, 'checkOpen' | 'propose'>
@@ -57,6 +58,7 @@ export class StoreGroups implements ConsumerGroups {
   readonly #index: EventIndex
   readonly #scheduler: Scheduler
   readonly #dispatchers = new Map<string, GroupDispatcher>()
+  readonly #pages: GroupPages
   readonly #liveness: GroupLiveness
   readonly #motion = new GroupMotion()
   readonly #stopListening: () => void
@@ -69,13 +71,15 @@ export class StoreGroups implements ConsumerGroups {
     this.#options = options
     this.#index = options.machine.index
     this.#scheduler = this.#index.scheduler
-    const { instance, limits } = options
+    const { instance, node, limits, reader } = options
+    this.#pages = new GroupPages(this.#index, reader, limits)
     const { groups } = this.#index
     this.#stopListening = groups.listen((group) => {
       if (group !== undefined) this.#dispatchers.get(group)?.onApplied()
     })
     this.#liveness = new GroupLiveness({
       instance,
+      node,
       groups,
       scheduler: this.#scheduler,
       limits,
@@ -122,19 +126,7 @@ export class StoreGroups implements ConsumerGroups {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > readEventsMax)
       throw invalid(`limit must be an integer from 1 to ${readEventsMax}, not ${String(limit)}`)
     await this.#reach('linearizable')
-    const view = this.#view(group)
-    const found: ParkedEvent[] = []
-    let bytes = 0
-    for (const { position, ...parked } of parkedAfter(view, after)) {
-      const event = await this.#at(position)
-      // Hidden meanwhile: nobody will see it any more.
-      if (event === undefined) continue
-      bytes += event.record.length
-      if (found.length > 0 && bytes > pageBytesMax) break
-      found.push({ event, ...parked })
-      if (found.length >= limit) break
-    }
-    return found
+    return parkedEvents(this.#view(group), this.#pages, { after, limit, bytesMax: pageBytesMax })
   }
 
   async replay(group: string, { positions }: { readonly positions?: readonly number[] }): Promise<{ readonly replayed: number }> {
@@ -240,7 +232,7 @@ export class StoreGroups implements ConsumerGroups {
       node,
       limits,
       scheduler: this.#scheduler,
-      pages: this.#pages(),
+      pages: this.#pages,
       view: () => this.#index.groups.get(group),
       drawNumber: () => ++this.#number,
       propose: (command) => this.#propose(command),
@@ -252,32 +244,6 @@ export class StoreGroups implements ConsumerGroups {
     })
     this.#dispatchers.set(group, dispatcher)
     return dispatcher
-  }
-
-  #pages(): EventPages {
-    const { tail, advance } = this.#index
-    const { subscriptionPageEventsMax: limit, subscriptionPageBytesMax: bytesMax, scanEventsMax } = this.#options.limits
-    return {
-      page: async (filter, from) => {
-        const hasFilter = Object.keys(filter).length > 0
-        const page = { from, to: tail.head, backward: false, limit, bytesMax, scanMax: scanEventsMax }
-        const { events, next } = await (hasFilter ? this.#options.reader.filtered(filter, page) : this.#options.reader.all(page))
-        return { events, considered: next - 1 }
-      },
-      at: (position) => this.#at(position),
-      head: () => tail.head,
-      ticket: (filter) => advance.ticket(filter === undefined ? {} : { filter }),
-    }
-  }
-
-  async #at(position: number): Promise<RecordedEvent | undefined> {
-    if (position > this.#index.tail.head) return undefined
-    const page = { from: position, to: position, backward: false, limit: 1, bytesMax: 1, scanMax: 1 }
-    try {
-      return (await this.#options.reader.all(page)).events[0]
-    } catch (error) {
-      throw readFailure(error)
-    }
   }
 
   #end(message: string): void {
@@ -348,18 +314,4 @@ function notFound(group: string): EventStoreError {
 function checkRejection(rejection: Rejection): Rejection {
   if (rejection === 'retry' || rejection === 'park' || rejection === 'skip') return rejection
   throw invalid(`rejection must be retry, park or skip, not ${String(rejection)}`)
-}
-
-/** Ascending by position. */
-function parkedAfter(
-  view: GroupView,
-  after: number,
-): readonly { readonly position: number; readonly partition: number; readonly attempts: number; readonly reason: string }[] {
-  return view.owners
-    .flatMap((_owner, partition) =>
-      [...view.partition(partition).parked]
-        .filter(([position]) => position > after)
-        .map(([position, { attempts, reason }]) => ({ position, partition, attempts, reason })),
-    )
-    .toSorted((a, b) => a.position - b.position)
 }

@@ -1,5 +1,7 @@
 /** All checks of one history against one witness. */
+import { revealAmongHidden } from './among-hidden.ts'
 import { checkAtomicAppends, singleAppends, type AtomicOperation } from './atomic-appends.ts'
+import { checkComebacks } from './comebacks.ts'
 import { checkExactlyOnce, checkSeen } from './exactly-once.ts'
 import type { HistoryOperation, WitnessEvents } from './history.ts'
 import { checkLinearizability } from './linearizability.ts'
@@ -21,7 +23,8 @@ export interface ClientHistory {
 export function checkHistory(history: ClientHistory, events: WitnessEvents): Violation[] {
   const { atomic = [], queries = [], subscriptions } = history
   const witness = new Witness(events)
-  const operations = [...history.operations, ...atomic.flatMap(singleAppends)]
+  const revealed = revealAmongHidden(history.operations, witness)
+  const operations = [...revealed.operations, ...atomic.flatMap(singleAppends)]
   const acknowledged = operations.flatMap((operation) =>
     operation.kind === 'append' && operation.outcome.kind === 'appended'
       ? [{ returned: operation.returned, position: operation.outcome.position }]
@@ -29,6 +32,8 @@ export function checkHistory(history: ClientHistory, events: WitnessEvents): Vio
   )
   return [
     ...checkAtomicAppends(atomic, witness),
+    ...revealed.violations,
+    ...checkComebacks(operations, witness),
     ...checkQueries(queries, acknowledged, witness),
     ...checkExactlyOnce(operations, witness),
     ...checkVerdicts(operations, witness),

@@ -17,7 +17,16 @@ export function coordinateOfAppend(place: number): number {
 
 /** An empty interval (low ≥ high) says that no moment of the log is like this. */
 export function intervalOf(read: AllRead | StreamRead, witness: Witness): Interval {
-  return read.kind === 'readAll' ? ofHead(read.head, witness) : ofRevision(read.stream, read.revision, witness)
+  const { low, high } = read.kind === 'readAll' ? ofHead(read.head, witness) : ofRevision(read.stream, read.revision, witness)
+  return { low, high: Math.min(high, beforeHidden(read, witness)) }
+}
+
+/** What it showed was not hidden yet. */
+function beforeHidden({ events }: AllRead | StreamRead, witness: Witness): number {
+  if (events === undefined || !witness.hidesSome) return Infinity
+  let after = Infinity
+  for (const { position } of events) after = Math.min(after, witness.events[position - 1]?.hiddenAfter ?? Infinity)
+  return untilPosition(after + 1, witness)
 }
 
 /** The interval in which a stream's last revision is exactly this one; -1: there is no stream. */
@@ -26,8 +35,8 @@ export function whileRevisionIs(stream: string, revision: number, witness: Witne
 }
 
 function ofHead(head: AllRead['head'], witness: Witness): Interval {
+  if ('atLeast' in head) return { low: fromPosition(head.atLeast, witness), high: untilPosition(head.below ?? Infinity, witness) }
   if ('below' in head) return { low: 0, high: untilPosition(head.below, witness) }
-  if ('atLeast' in head) return { low: fromPosition(head.atLeast, witness), high: Infinity }
   return { low: fromPosition(head.is, witness), high: untilPosition(head.is + 1, witness) }
 }
 

@@ -24,8 +24,8 @@ export interface GroupHistory {
 }
 
 export interface GroupEnd {
-  /** Positions that the group is for, ascending, with their keys. */
-  readonly wanted: readonly { readonly position: number; readonly key: string }[]
+  /** Positions that the group is for, ascending, with their keys. Those that retention hides at the end may have been left out. */
+  readonly wanted: readonly { readonly position: number; readonly key: string; readonly isHidden?: boolean }[]
   /** Everything at or below is settled. */
   readonly settled: number
   readonly parked: readonly number[]
@@ -38,8 +38,8 @@ export function checkGroup(group: string, history: GroupHistory, end: GroupEnd):
   const delivered = new Set(history.deliveries.map(({ event }) => event.position))
   const parked = new Set(end.parked)
   for (const position of delivered) if (!keys.has(position)) accuse(`position ${position} was delivered, and is not for the group`)
-  for (const { position, key } of end.wanted)
-    if (position <= end.settled && !delivered.has(position) && !parked.has(position)) accuse(`position ${position} of ${key} was skipped`)
+  for (const { position, key, isHidden = false } of end.wanted)
+    if (!isHidden && position <= end.settled && !delivered.has(position) && !parked.has(position)) accuse(`position ${position} of ${key} was skipped`)
   checkOrder(history.deliveries, keys, accuse)
   const settledAt = new Map<number, number>()
   for (const { position, at } of history.settled) if (!settledAt.has(position)) settledAt.set(position, at)

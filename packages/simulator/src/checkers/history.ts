@@ -21,6 +21,14 @@ export interface SeenEvent {
   readonly tags?: readonly string[]
 }
 
+/** What a read asked for. `from` is inclusive; absent, it is the beginning, or the end when backward. */
+export interface PageAsked {
+  readonly consistency: 'linearizable' | 'local'
+  readonly direction: 'forward' | 'backward'
+  readonly from?: number
+  readonly limit: number
+}
+
 interface Operation {
   readonly client: string
   readonly call: number
@@ -52,8 +60,10 @@ export interface AllRead extends Operation {
   readonly kind: 'readAll'
   readonly consistency: 'linearizable' | 'local'
   /** The head was exactly here (0: empty) · at least here · below here. */
-  readonly head: { readonly is: number } | { readonly atLeast: number } | { readonly below: number }
+  readonly head: { readonly is: number } | { readonly atLeast: number; readonly below?: number } | { readonly below: number }
   readonly events?: readonly SeenEvent[]
+  /** Where events may be hidden: what it revealed then follows from this, the events, and what is hidden in the end (among-hidden.ts). */
+  readonly page?: PageAsked
 }
 
 /** What a read revealed of one stream, by its last revision; -1 is no stream. */
@@ -64,12 +74,22 @@ export interface StreamRead extends Operation {
   /** `atLeast` and `below` together: it exists and ends before. */
   readonly revision: { readonly is: number } | { readonly atLeast: number; readonly below?: number }
   readonly events?: readonly SeenEvent[]
+  /** As above. */
+  readonly page?: PageAsked
 }
 
 export type HistoryOperation = AppendOperation | AllRead | StreamRead
 
-/** The final order of all events; `position` is the index plus one. */
-export type WitnessEvents = readonly Omit<SeenEvent, 'position'>[]
+/** An event of the final order. */
+export interface WitnessEvent extends Omit<SeenEvent, 'position'> {
+  /** Retention hides it at the end, and to whoever has seen a position above this one. Hidden events of a stream are its first ones. */
+  readonly hiddenAfter?: number
+  /** The first one after its stream was deleted: an expectation saw no stream. */
+  readonly isReborn?: boolean
+}
+
+/** All events, hidden ones included; `position` is the index plus one. */
+export type WitnessEvents = readonly WitnessEvent[]
 
 export function isAsExpected(expected: Expected, revision: number): boolean {
   if (expected === 'any') return true

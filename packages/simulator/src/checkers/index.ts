@@ -1,5 +1,7 @@
 export { checkAtomicAppends, singleAppends, type AtomicOperation } from './atomic-appends.ts'
 export { Agreement } from './agreement.ts'
+export { checkComebacks } from './comebacks.ts'
+export { revealAmongHidden } from './among-hidden.ts'
 export { checkHistory, type ClientHistory } from './check-history.ts'
 export { checkExactlyOnce, checkSeen } from './exactly-once.ts'
 export { hasLinearization } from './exhaustive-search.ts'

@@ -4,10 +4,20 @@
  */
 import { bytesToHex } from '@synod/codec'
 import { decodeRecordBody } from '@synod/event-record'
-import { commandKind, decodeAppendCommand, kindReader, readAtomicAppend, type AppendCommand, type Verdict } from '@synod/events'
+import {
+  commandKind,
+  decodeAppendCommand,
+  kindReader,
+  readAtomicAppend,
+  readRetentionCommand,
+  readTick,
+  type AppendCommand,
+  type Verdict,
+} from '@synod/events'
 import type { Entry, Envelope } from '@synod/log'
 import { isAsExpected } from './history.ts'
 import { fitsItem } from './matching.ts'
+import { RetentionModel, type Keepable, type StreamChange } from './retention-model.ts'
 
 export interface LogModelLimits {
   readonly sessionsMax: number
@@ -25,15 +35,17 @@ interface Session {
   readonly executed: Set<number>
 }
 
-interface ModelEvent {
+/** An event of the log where it stands. */
+export interface ModelEvent extends Keepable {
   readonly stream: string
-  readonly revision: number
-  readonly position: number
   readonly type: string
   readonly tags: readonly string[]
+  readonly record: Uint8Array
+  /** The first one after its stream was deleted. */
+  readonly isReborn: boolean
 }
 
-type Labelled = Pick<ModelEvent, 'type' | 'tags'> & { readonly id: string }
+type Labelled = Pick<ModelEvent, 'type' | 'tags' | 'record'> & { readonly id: string }
 
 const idOffset = 9
 
@@ -41,7 +53,7 @@ export class LogModel {
   readonly #limits: LogModelLimits
   /** The least recently used first. */
   readonly #sessions = new Map<number, Session>()
-  readonly #revisions = new Map<string, number>()
+  readonly #retention = new RetentionModel()
   readonly #ids = new Map<string, ModelEvent>()
   readonly #events: ModelEvent[] = []
   readonly #keys = new Map<string, { readonly digest: string; readonly answer: ModelAnswer }>()
@@ -56,9 +68,19 @@ export class LogModel {
     return this.#head
   }
 
+  /** All there ever were. */
+  get events(): readonly ModelEvent[] {
+    return this.#events
+  }
+
+  /** The changes of what a stream keeps; the first is that of version 1. */
+  changesOf(stream: string): readonly StreamChange[] {
+    return this.#retention.changesOf(stream)
+  }
+
   /**
    * The answers of the commands that are executed, by their place in the slot; undefined for those of which the model says nothing,
-   * that is of all but appends.
+   * which are those of groups.
    */
   applySlot(slot: number, entry: Entry): ReadonlyMap<number, ModelAnswer | undefined> {
     const answers = new Map<number, ModelAnswer | undefined>()
@@ -90,12 +112,25 @@ export class LogModel {
   }
 
   #judge(command: Envelope): ModelAnswer | undefined {
-    if (commandKind(command) !== 'append') return undefined
+    switch (commandKind(command)) {
+      case 'append':
+        return this.#judgeAppend(command)
+      case 'retention':
+        return this.#retention.change(readRetentionCommand(kindReader(command.body), command.blobs.length), this.#head)
+      case 'tick':
+        this.#retention.tick(readTick(kindReader(command.body), command.blobs.length), this.#head)
+        return 'retention ticked'
+      default:
+        return undefined
+    }
+  }
+
+  #judgeAppend(command: Envelope): ModelAnswer {
     const asked = decoded(command)
     const { key } = asked
     const events = command.blobs.map((blob) => {
       const { type, tags } = decodeRecordBody(blob)
-      return { type, tags, id: bytesToHex(blob.subarray(idOffset, idOffset + 16)) }
+      return { type, tags, record: blob, id: bytesToHex(blob.subarray(idOffset, idOffset + 16)) }
     })
     if (key === undefined) return this.#append(asked, events)
     const name = JSON.stringify([command.principal, key.key])
@@ -125,29 +160,36 @@ export class LogModel {
     const ids = events.map(({ id }) => id)
     const twice = ids.find((id, at) => ids.indexOf(id) < at)
     if (twice !== undefined) return `eventIdConflict ${twice}`
+    const buried = asked.writes.findIndex(({ stream }) => this.#retention.isTombstoned(stream))
+    if (buried >= 0) return `streamTombstoned ${buried}`
     const refused = this.#refusal(asked)
     if (refused !== undefined) return refused
-    events.forEach(({ id, type, tags }, at) => {
+    const before = this.#head
+    events.forEach(({ id, ...labelled }, at) => {
       const stream = streams[at] ?? ''
-      const revision = (this.#revisions.get(stream) ?? -1) + 1
-      const event = { stream, revision, position: ++this.#head, type, tags }
-      this.#revisions.set(stream, revision)
+      const [isReborn, revision] = [this.#retention.isDeleted(stream), this.#retention.nextRevision(stream)]
+      const event = { ...labelled, stream, revision, position: ++this.#head, isReborn }
+      this.#retention.append(stream, event)
       this.#ids.set(id, event)
       this.#events.push(event)
     })
-    return `appended ${this.#head} ${asked.writes.map(({ stream }) => this.#revisions.get(stream)).join(' ')}`
+    this.#retention.hide(before)
+    return `appended ${this.#head} ${asked.writes.map(({ stream }) => this.#retention.lastRevision(stream)).join(' ')}`
   }
 
   /** All that is violated at once. */
   #refusal({ writes, checks, condition }: AppendCommand): ModelAnswer | undefined {
     const wrong = [...writes, ...(checks ?? [])].flatMap(({ stream, expected }, place) => {
-      const actual = this.#revisions.get(stream) ?? -1
+      const actual = this.#retention.lastRevision(stream)
       return isAsExpected(expected, actual) ? [] : [`${place}:${actual}`]
     })
     const match =
       condition === undefined
         ? undefined
-        : this.#events.findLast((event) => event.position > condition.after && condition.items.some((item) => fitsItem(event, item)))
+        : this.#events.findLast(
+            (event) =>
+              event.position > condition.after && event.hiddenAfter === undefined && condition.items.some((item) => fitsItem(event, item)),
+          )
     if (wrong.length === 0 && match === undefined) return undefined
     // Plain appends have an answer of their own.
     return checks === undefined ? `wrongExpectedRevision ${wrong.join(' ')}` : `violated ${wrong.join(' ')} ${match?.position ?? 0}`
@@ -183,11 +225,20 @@ export function verdictText(verdict: Verdict): ModelAnswer {
       return 'keyReused'
     case 'malformed':
       return `malformed ${verdict.why}`
-    case 'conditionTooBroad':
     case 'streamTombstoned':
+      return `streamTombstoned ${verdict.write}`
     case 'retention':
+      return retentionText(verdict)
+    case 'conditionTooBroad':
     case 'group':
       // Compared between nodes, as text.
       return JSON.stringify(verdict, (_, value: unknown) => (value instanceof Uint8Array ? bytesToHex(value) : value))
   }
+}
+
+function retentionText(verdict: Extract<Verdict, { kind: 'retention' }>): ModelAnswer {
+  if (verdict.outcome === 'changed') return `retention changed ${verdict.version} ${verdict.state}`
+  return verdict.outcome === 'wrongExpectedRevision'
+    ? `retention wrongExpectedRevision ${verdict.actual}`
+    : `retention ${verdict.outcome}`
 }

@@ -3,7 +3,7 @@
  * was asked for. A linearizable one that says it reached the end has looked at whatever was acknowledged before it was called.
  */
 import { passes, type AskedFilter } from './matching.ts'
-import type { SeenEvent } from './history.ts'
+import type { SeenEvent, WitnessEvent } from './history.ts'
 import type { Violation } from './violation.ts'
 import type { Witness } from './witness.ts'
 
@@ -36,7 +36,7 @@ export function checkQueries(
 
 function wrong(
   query: QueryOperation,
-  all: readonly SeenEvent[],
+  all: readonly (WitnessEvent & { readonly position: number })[],
   acknowledged: readonly { readonly returned: number; readonly position: number }[],
 ): string | undefined {
   const { call, consistency, direction, filter, from, atLeast = 0, limit, events, considered, isEnd } = query
@@ -49,6 +49,7 @@ function wrong(
       : acknowledged.reduce((most, { returned, position }) => (returned < call ? Math.max(most, position) : most), 0)
   const reached = Math.max(atLeast, before)
   const [first] = events
+  const shown = new Set(events.map(({ position }) => position))
   const wanted = isForward
     ? all.filter((event) => event.position >= (from ?? 1) && event.position <= considered && passes(event, filter))
     : all
@@ -57,12 +58,18 @@ function wrong(
         // The newest may have come after the read: where the end was, the page says by its first event alone.
         .filter(({ position }) => position <= Math.max(first?.position ?? 0, reached))
   const seen = events.map(({ position }) => position).join(' ')
-  const should = wanted.map(({ position }) => position).join(' ')
+  // Hidden ones may be left out.
+  const should = wanted
+    .filter(({ position, hiddenAfter }) => hiddenAfter === undefined || shown.has(position))
+    .map(({ position }) => position)
+    .join(' ')
   if (seen !== should) return `${direction} from ${from ?? 'its end'}, considered ${considered}: [${seen}] where [${should}] passes`
   const torn = events.find(
     (event) => all[event.position - 1]?.identity !== event.identity || all[event.position - 1]?.ordinal !== event.ordinal,
   )
   if (torn !== undefined) return `position ${torn.position} is another event`
+  const comesBack = events.find(({ position }) => (all[position - 1]?.hiddenAfter ?? Infinity) < reached)
+  if (comesBack !== undefined) return `it shows position ${comesBack.position}, which is hidden at ${reached}, where its node had to be`
   const mayEnd = !isForward || !isEnd || considered >= reached || (from ?? 1) > reached
   return mayEnd ? undefined : `it ended at ${considered}, and its node had to be at ${reached}`
 }

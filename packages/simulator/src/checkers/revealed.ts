@@ -2,18 +2,12 @@
  * What a page of a read reveals of the order of events, for a history: where the head of all events, or the end of a stream, must
  * have been when it was read. Or why a page cannot be: it has a hole, begins elsewhere, or holds more than was asked for.
  */
-import type { AllRead, SeenEvent, StreamRead } from './history.ts'
+import type { AllRead, PageAsked, SeenEvent, StreamRead } from './history.ts'
+
+export type { PageAsked } from './history.ts'
 
 type Common = 'client' | 'call' | 'returned' | 'session'
 export type Revealed = Omit<AllRead, Common> | Omit<StreamRead, Common>
-
-/** What was asked for. `from` is inclusive; absent, it is the beginning, or the end when backward. */
-export interface PageAsked {
-  readonly consistency: 'linearizable' | 'local'
-  readonly direction: 'forward' | 'backward'
-  readonly from?: number
-  readonly limit: number
-}
 
 /** Of a page of all events; a text says why it cannot be one. */
 export function revealedByAll(events: readonly SeenEvent[], options: PageAsked): Revealed | string {

@@ -1,6 +1,6 @@
 /**
- * A subscription's deliveries are the filtered log: from where it began, in order, nothing skipped, nothing twice in one
- * connection. What it says about how far it is (caught up, checkpoint) is true.
+ * A subscription's deliveries are the filtered log: from where it began, in order, nothing skipped but what retention hides at the
+ * end, nothing twice in one connection. What it says about how far it is (caught up, checkpoint) is true.
  */
 import type { SeenEvent } from './history.ts'
 import { passes, type AskedFilter } from './matching.ts'
@@ -44,6 +44,7 @@ export function checkSubscription(subscription: SubscriptionHistory, witness: Wi
   for (const message of subscription.messages) {
     if (message.kind === 'event') {
       const { event } = message
+      while ((wanted[next]?.position ?? Infinity) < event.position && wanted[next]?.hiddenAfter !== undefined) next++
       const expected = wanted[next]
       if (expected === undefined) return accuse(`event at position ${event.position}, after the end of the log`)
       const same =
@@ -63,8 +64,10 @@ export function checkSubscription(subscription: SubscriptionHistory, witness: Wi
     told = message.position
     // Whoever resumes behind it would never get what comes there.
     if (told > witness.events.length) return accuse(`${message.kind} at ${told}, and the log ends at ${witness.events.length}`)
+    if (message.kind === 'fellBehind') continue
+    while ((wanted[next]?.position ?? Infinity) <= told && wanted[next]?.hiddenAfter !== undefined) next++
     const skipped = wanted[next]
-    if (message.kind !== 'fellBehind' && skipped !== undefined && skipped.position <= message.position)
+    if (skipped !== undefined && skipped.position <= message.position)
       return accuse(`${message.kind} at ${message.position}, and position ${skipped.position} was not delivered`)
   }
   return []

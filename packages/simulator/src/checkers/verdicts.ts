@@ -17,10 +17,10 @@ export function checkVerdicts(history: readonly HistoryOperation[], witness: Wit
       })
   }
   const revisions = new Map<string, number>()
-  for (const { identity, stream, count, position } of witness.appends) {
+  for (const { identity, stream, count, position, isReborn } of witness.appends) {
     const revision = revisions.get(stream) ?? -1
     const expected = appends.get(identity)?.expected ?? 'any'
-    if (!isAsExpected(expected, revision))
+    if (!isAsExpected(expected, isReborn ? -1 : revision))
       violations.push({
         kind: 'verdict',
         message: `append ${identity} expected ${expected} and took effect at position ${position}, where ${stream} was at ${revision}`,

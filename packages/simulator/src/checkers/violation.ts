@@ -23,6 +23,10 @@ export interface Violation {
     | 'query'
     /** A consumer group skipped an event, broke an order, or forgot an acknowledgement. */
     | 'group'
+    /** A change of what streams keep was forgotten, or is not as it was asked for. */
+    | 'retention'
+    /** A node showed what it had hidden. */
+    | 'comeback'
     /** A session went back. */
     | 'session'
     /** A node failed where nothing was wrong with its machine, or went on where something was. */

@@ -12,6 +12,8 @@ export interface WitnessAppend {
   /** Of its last event. */
   readonly revision: number
   readonly position: number
+  /** Its stream had been deleted. */
+  readonly isReborn: boolean
 }
 
 export class Witness {
@@ -24,9 +26,13 @@ export class Witness {
   readonly #byPosition: Uint32Array
   /** p by stream and revision. */
   readonly #byStream = new Map<string, number[]>()
+  /** How many events of a stream are hidden at the end, where some are: its first ones. */
+  readonly #hidden = new Map<string, number>()
 
   constructor(events: WitnessEvents) {
     this.events = events
+    for (const { stream, hiddenAfter } of events)
+      if (hiddenAfter !== undefined) this.#hidden.set(stream, (this.#hidden.get(stream) ?? 0) + 1)
     this.#byPosition = new Uint32Array(events.length)
     const appends: WitnessAppend[] = []
     const violations: Violation[] = []
@@ -34,12 +40,13 @@ export class Witness {
       const end = this.#endOfAppend(at, violations)
       const last = events[end - 1]
       if (last === undefined) break
+      const isReborn = events[at]?.isReborn === true
       const place = appends.length
       if (this.#places.has(last.identity)) {
         const message = `append ${last.identity} stands at position ${at + 1} and before, at ${appends[this.#places.get(last.identity) ?? 0]?.position}`
         violations.push({ kind: 'doubled', message })
       } else this.#places.set(last.identity, place)
-      appends.push({ identity: last.identity, stream: last.stream, count: end - at, revision: last.revision, position: end })
+      appends.push({ identity: last.identity, stream: last.stream, count: end - at, revision: last.revision, position: end, isReborn })
       this.#byPosition.fill(place, at, end)
       this.#addRevisions(at, end, place, violations)
       at = end
@@ -61,6 +68,28 @@ export class Witness {
   /** p of the append that wrote a revision; undefined when the stream never got so far. */
   placeOfRevision(stream: string, revision: number): number | undefined {
     return this.#byStream.get(stream)?.[revision]
+  }
+
+  get hidesSome(): boolean {
+    return this.#hidden.size > 0
+  }
+
+  /** Hidden at the end: whoever looked may have left it out. */
+  isHidden(position: number): boolean {
+    return this.events[position - 1]?.hiddenAfter !== undefined
+  }
+
+  /** The first position from this one on that nobody may leave out; Infinity when there is none. */
+  nextKept(position: number): number {
+    let next = Math.max(1, position)
+    while (next <= this.events.length && this.isHidden(next)) next++
+    return next > this.events.length ? Infinity : next
+  }
+
+  /** The same for a stream's revisions. */
+  nextKeptRevision(stream: string, revision: number): number {
+    const next = Math.max(0, revision, this.#hidden.get(stream) ?? 0)
+    return next < (this.#byStream.get(stream)?.length ?? 0) ? next : Infinity
   }
 
   #endOfAppend(from: number, violations: Violation[]): number {

@@ -83,6 +83,7 @@ export function figuresText(figures: Figures): string {
     const { counts } = of
     lines.push(
       `  boundaries: appends to several streams ${counts['atomic appends appended'] ?? 0}, refused ${counts['atomic appends refused'] ?? 0}, of unknown fate ${counts['atomic appends unknown'] ?? 0}; queries ${counts['queries answered'] ?? 0}; deliveries to groups ${counts['group deliveries'] ?? 0}`,
+      `  retention: changes ${counts['changes of retention answered'] ?? 0}; looks ${counts['looks at what is kept'] ?? 0}; hidden events ${counts['hidden events'] ?? 0}; pieces given back ${counts['pieces given back'] ?? 0}, slots ${counts['slots given back'] ?? 0}`,
     )
     lines.push(
       `  through the specification: ${of.counts['specification events'] ?? 0} events, ${of.counts['specification steps'] ?? 0} steps of the model`,

@@ -1,8 +1,12 @@
 import { faultsOfAdapters } from './faults/adapters.ts'
+import { faultsOfBoundaries } from './faults/boundaries.ts'
 import { canaries } from './faults/canaries.ts'
 import { faultsOfEvents } from './faults/events.ts'
+import { faultsOfGroups } from './faults/groups.ts'
 import { faultsOfTheLog } from './faults/log.ts'
 import { faultsOfPaxos } from './faults/paxos.ts'
+import { faultsOfReading } from './faults/reading.ts'
+import { faultsOfRetention } from './faults/retention.ts'
 import { faultsOfTheRuntime } from './faults/runtime.ts'
 import type { PlantedFault } from './planted-fault.ts'
 
@@ -12,6 +16,10 @@ export const faults: readonly PlantedFault[] = [
   ...faultsOfTheRuntime,
   ...faultsOfTheLog,
   ...faultsOfEvents,
+  ...faultsOfBoundaries,
+  ...faultsOfReading,
+  ...faultsOfGroups,
+  ...faultsOfRetention,
   ...faultsOfAdapters,
 ]
 

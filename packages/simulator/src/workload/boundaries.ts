@@ -63,7 +63,7 @@ export function drawWrites(
   return { writes, checks }
 }
 
-function drawExpected(dice: Dice, known: number | undefined): Write['expected'] {
+export function drawExpected(dice: Dice, known: number | undefined): Write['expected'] {
   if (dice.chance(0.7)) return 'any'
   if (dice.chance(0.2)) return dice.pick(['noStream', 'streamExists'] as const)
   return known === undefined ? 'noStream' : dice.chance(0.8) ? known : known + 1

@@ -5,10 +5,12 @@
 import { EventStoreError, type AtomicAppendRequest, type AtomicallyAppended, type QueryOptions } from '@synod/events'
 import type { AtomicOperation } from '../checkers/atomic-appends.ts'
 import type { QueryOperation } from '../checkers/queries.ts'
+import type { Dice } from '../world/dice.ts'
 import type { SimNode } from '../world/sim-node.ts'
-import { drawCondition, drawFilter, drawLabels, drawWrites } from './boundaries.ts'
+import { drawCondition, drawExpected, drawFilter, drawLabels, drawWrites } from './boundaries.ts'
 import type { ClientOptions } from './client.ts'
 import { request, type Reply } from './request.ts'
+import { retainedStreams } from './retention-client.ts'
 import { seen, simEvent } from './sim-event.ts'
 
 export interface BoundaryHistory {
@@ -20,12 +22,13 @@ export interface BoundaryClientOptions extends Omit<ClientOptions, 'history'> {
   readonly history: BoundaryHistory
 }
 
-const refusals = ['wrong_expected_revision', 'condition_failed', 'condition_too_broad']
+const refusals = ['wrong_expected_revision', 'condition_failed', 'condition_too_broad', 'stream_tombstoned']
 const temporary = ['unavailable', 'busy', 'aborted']
 
 export class BoundaryClient {
   readonly #options: BoundaryClientOptions
   readonly #revisions = new Map<string, number>()
+  readonly #retained: Dice
   #head = 0
   #count = 0
   #isOver = false
@@ -33,6 +36,7 @@ export class BoundaryClient {
 
   constructor(options: BoundaryClientOptions) {
     this.#options = options
+    this.#retained = options.dice.named('retained')
     this.done = this.#live()
   }
 
@@ -53,7 +57,9 @@ export class BoundaryClient {
   async #append(): Promise<void> {
     const { world, dice, plan, name, number, tally, trace, history } = this.#options
     const identity = `${name}.${++this.#count}`
-    const { writes, checks } = drawWrites(dice, plan.eventsMax, this.#revisions)
+    const drawn = drawWrites(dice, plan.eventsMax, this.#revisions)
+    const { checks } = drawn
+    const writes = plan.retentionClients === 0 ? drawn.writes : drawn.writes.map((write, at) => (at === 0 ? this.#toRetained(write) : write))
     const condition = drawCondition(dice, this.#head)
     const way = dice.pick(['ids', 'key', 'both', 'neither'])
     let event = 0
@@ -96,6 +102,14 @@ export class BoundaryClient {
     if (outcome.kind !== 'appended') return
     this.#head = Math.max(this.#head, outcome.position)
     for (const [write, { stream }] of writes.entries()) this.#revisions.set(stream, outcome.revisions[write] ?? -1)
+  }
+
+  /** The same write, to a stream that does not keep everything, often. */
+  #toRetained(write: AtomicOperation['writes'][number]): AtomicOperation['writes'][number] {
+    const dice = this.#retained
+    if (dice.chance(0.4)) return write
+    const stream = dice.pick(retainedStreams)
+    return { ...write, stream, expected: dice.chance(0.5) ? 'any' : drawExpected(dice, this.#revisions.get(stream)) }
   }
 
   #outcomeOf(reply: Reply<AtomicallyAppended>, identity: string): AtomicOperation['outcome'] {

@@ -70,7 +70,7 @@ export class Client {
     const { world } = this.#options
     const until = world.now + withinMs
     while (world.now < until) {
-      if (await this.#read(drawRead(this.#options.dice, 'tail', []), node, patientMs)) return true
+      if (await this.#read(drawRead(this.#options.dice, 'tail', [], this.#mayHide), node, patientMs)) return true
       await world.sleep(100)
     }
     return false
@@ -78,6 +78,10 @@ export class Client {
 
   get #lossRate(): number {
     return this.#isOver ? 0 : this.#options.plan.lossRate
+  }
+
+  get #mayHide(): boolean {
+    return this.#options.plan.retentionClients > 0
   }
 
   async #live(): Promise<void> {
@@ -108,7 +112,8 @@ export class Client {
   async #operateRead(): Promise<void> {
     const { dice, plan } = this.#options
     const streams = Array.from({ length: plan.streams }, (_, at) => `s${at + 1}`)
-    await this.#read(drawRead(dice, dice.chance(plan.localShare) ? 'local' : 'linearizable', streams), this.#choose(), plan.callMsMax)
+    const read = drawRead(dice, dice.chance(plan.localShare) ? 'local' : 'linearizable', streams, this.#mayHide)
+    await this.#read(read, this.#choose(), plan.callMsMax)
   }
 
   #drawExpected(stream: string): Expected {

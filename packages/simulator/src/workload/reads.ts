@@ -11,8 +11,13 @@ export interface ReadDrawn {
   readonly operation: (events: readonly RecordedEvent[] | undefined) => Revealed | string
 }
 
-/** `tail`: the newest event of all, linearizable. */
-export function drawRead(dice: Dice, kind: 'tail' | 'linearizable' | 'local', streams: readonly string[]): ReadDrawn {
+/** `tail`: the newest event of all, linearizable. `mayHide`: what a read of all events reveals is known in the end only. */
+export function drawRead(
+  dice: Dice,
+  kind: 'tail' | 'linearizable' | 'local',
+  streams: readonly string[],
+  mayHide: boolean,
+): ReadDrawn {
   const consistency = kind === 'local' ? 'local' : 'linearizable'
   const direction = kind === 'tail' || dice.chance(0.6) ? 'backward' : 'forward'
   const isFromAnywhere = direction === 'forward' || dice.chance(0.3)
@@ -23,7 +28,10 @@ export function drawRead(dice: Dice, kind: 'tail' | 'linearizable' | 'local', st
     return {
       text: `${consistency} all ${direction} ${from ?? ''} ${limit}`,
       run: (events, signal) => events.readAll({ ...options, signal }),
-      operation: (events = []) => revealedByAll(events.map(seen), options),
+      operation: (events = []) =>
+        mayHide
+          ? { kind: 'readAll', consistency, head: { atLeast: 0 }, events: events.map(seen), page: options }
+          : revealedByAll(events.map(seen), options),
     }
   }
   const stream = dice.pick(streams)

@@ -26,9 +26,11 @@ export interface WorkloadPlan {
   readonly boundaryClients: number
   readonly filteredSubscribers: number
   readonly consumers: number
+  /** Clients that say what streams keep; with them nodes tick, and give space back. Only where there are boundary clients, which write those streams. */
+  readonly retentionClients: number
 }
 
-export const noBoundaries = { boundaryClients: 0, filteredSubscribers: 0, consumers: 0 } as const
+export const noBoundaries = { boundaryClients: 0, filteredSubscribers: 0, consumers: 0, retentionClients: 0 } as const
 
 export function drawWorkload(dice: Dice): WorkloadPlan {
   const clients = dice.whole(1, 6)
@@ -37,6 +39,8 @@ export function drawWorkload(dice: Dice): WorkloadPlan {
   const boundaries = dice.named('boundaries')
   const hasBoundaries = boundaries.chance(0.4)
   const hasGroup = hasBoundaries && boundaries.chance(0.5)
+  const retention = dice.named('retention')
+  const hasRetention = hasBoundaries && retention.chance(0.6)
   return {
     clients,
     streams: dice.whole(1, 6),
@@ -58,5 +62,6 @@ export function drawWorkload(dice: Dice): WorkloadPlan {
     boundaryClients: hasBoundaries ? boundaries.whole(1, 4) : 0,
     filteredSubscribers: hasBoundaries ? boundaries.whole(0, 3) : 0,
     consumers: hasGroup ? boundaries.whole(1, 4) : 0,
+    retentionClients: hasRetention ? retention.whole(1, 2) : 0,
   }
 }

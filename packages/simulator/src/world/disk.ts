@@ -47,7 +47,11 @@ export class Disk {
   readonly #dice: Dice
   readonly #rates: DiskRates
   readonly #tally: Tally
-  #disk = new MemoryDisk()
+  readonly #pieceBytes: number | undefined
+  #disk: MemoryDisk
+  /** These slots, decided and whole, are about to go. */
+  onReclaim: (slots: readonly StoredSlot[]) => void = () => {}
+  readonly #given = new Set<number>()
   #store: DiskStore | undefined
   #isHealthy = false
   #cancelSync: () => void = () => {}
@@ -58,7 +62,10 @@ export class Disk {
   /** No sync ends before this. */
   stalledUntil = 0
 
-  constructor(world: World, dice: Dice, rates: DiskRates, tally: Tally) {
+  /** `pieceBytes`: of what is given back at once; undefined: as the disk has it. */
+  constructor(world: World, dice: Dice, rates: DiskRates, tally: Tally, pieceBytes?: number) {
+    this.#pieceBytes = pieceBytes
+    this.#disk = this.#blank()
     this.#world = world
     this.#dice = dice
     this.#rates = rates
@@ -81,6 +88,12 @@ export class Disk {
       readMs: () => this.#readMs(),
       readBatchBytesMax: this.#rates.readBatchBytesMax,
       sync: (store) => this.#sync(store),
+      onReclaim: (slots) => {
+        this.#tally.add('pieces given back')
+        this.#tally.add('slots given back', slots.length)
+        for (const { index } of slots) this.#given.add(index)
+        this.onReclaim(slots)
+      },
     })
     return this.#store
   }
@@ -105,7 +118,17 @@ export class Disk {
 
   wipe(): void {
     this.crash()
-    this.#disk = new MemoryDisk()
+    this.#given.clear()
+    this.#disk = this.#blank()
+  }
+
+  /** The slot is not there any more as a whole. */
+  gaveBack(slot: number): boolean {
+    return this.#given.has(slot)
+  }
+
+  #blank(): MemoryDisk {
+    return new MemoryDisk(this.#pieceBytes === undefined ? {} : { pieceBytes: this.#pieceBytes })
   }
 
   #sync(store: DiskStore): void {
@@ -142,6 +165,7 @@ interface DiskStoreOptions {
   readonly readBatchBytesMax: number
   /** Begins a sync of `syncing`. */
   readonly sync: (store: DiskStore) => void
+  readonly onReclaim: (slots: readonly StoredSlot[]) => void
 }
 
 class DiskStore implements LogStore {
@@ -217,7 +241,12 @@ class DiskStore implements LogStore {
     const kept: KeptSlot[] = []
     for await (const batch of keep) kept.push(...batch)
     await this.#read()
-    this.#options.disk.reclaim(this.#boot, epoch, piece, kept)
+    const { disk, life, onReclaim } = this.#options
+    if (!life.calls(true)) return new Promise(() => {})
+    // A piece that was given back before holds parts of slots only.
+    const whole = piece.keptBytes === undefined ? disk.slots(epoch, piece.from, piece.to, Number.MAX_SAFE_INTEGER) : []
+    disk.reclaim(this.#boot, epoch, piece, kept)
+    onReclaim(whole)
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -38,9 +38,15 @@ export class ReadDisk {
   #flushes: Flush[] = []
   /** Flushes that survived a crash, when some did not. */
   #kept: number | undefined
+  /** So many are synced, where the node asks for that. */
+  #synced = 0
   failsNext = false
 
-  constructor(dice: Dice, rates: ReadDiskRates, tally: Tally) {
+  readonly #syncs: boolean
+
+  /** `syncs`: it does what it is asked to. Without, a node has to live with a read side that loses everything, as long as it has its whole log. */
+  constructor(dice: Dice, rates: ReadDiskRates, tally: Tally, syncs: boolean) {
+    this.#syncs = syncs
     this.#dice = dice
     this.#rates = rates
     this.#tally = tally
@@ -50,11 +56,21 @@ export class ReadDisk {
     const { setBackRate, setBackWholeRate } = this.#rates
     if (this.#flushes.length === 0 || !this.#dice.chance(setBackRate)) return
     this.#tally.add('readSidesSetBack')
-    this.#kept = this.#dice.chance(setBackWholeRate) ? 0 : Math.max(0, this.#flushes.length - this.#dice.whole(1, 8))
+    const kept = this.#dice.chance(setBackWholeRate) ? 0 : Math.max(0, this.#flushes.length - this.#dice.whole(1, 8))
+    this.#kept = Math.max(kept, this.#synced)
   }
 
   wipe(): void {
-    this.#kept = 0
+    this.#kept = this.#synced = 0
+  }
+
+  /** What was flushed before stays. */
+  async sync(life: Life): Promise<void> {
+    if (!this.#syncs) return
+    if (!life.calls()) return new Promise(() => {})
+    const flushed = this.#flushes.length
+    await life.sleep(this.flushMs())
+    this.#synced = Math.max(this.#synced, flushed)
   }
 
   open(life: Life): ReadSide {
@@ -117,6 +133,10 @@ class SlowReadSide implements ReadSide {
     const failure = this.#disk.takeFailure()
     if (failure !== 'before') await this.#disk.apply(this.#inner, batch)
     if (failure !== undefined) throw new ReadSideError('unavailable', 'a flush failed: planted by the simulator')
+  }
+
+  sync(): Promise<void> {
+    return this.#disk.sync(this.#life)
   }
 
   streamsNamed(names: readonly string[]): Promise<readonly StreamRow[]> {

@@ -56,6 +56,21 @@ export interface SeedPlan {
   readonly machineLimits: Partial<EventMachineLimits>
   readonly eventLimits: Partial<EventLimits>
   readonly workload: WorkloadPlan
+  /** Where some client says what streams keep. */
+  readonly retention: RetentionRates
+}
+
+export interface RetentionRates {
+  /** By how much the clocks are wrong by which nodes tick. */
+  readonly clockMsMax: number
+  /** One node's clock is wrong by this; 0: none. */
+  readonly wildMs: number
+  /** And wrong anew each time that it is asked. */
+  readonly isWildAnew: boolean
+  /** Of a piece of a disk. */
+  readonly pieceBytes: number
+  readonly reclaimPassMs: number
+  readonly reclaimDeadShareMin: number
 }
 
 export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
@@ -122,6 +137,19 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
     machineLimits: drawMachineLimits(dice),
     eventLimits: drawEventLimits(dice),
     workload: drawWorkload(dice),
+    retention: drawRetention(dice.named('retention')),
+  }
+}
+
+function drawRetention(dice: Dice): RetentionRates {
+  const wildMs = dice.scaled(10_000, 1e12) * (dice.chance(0.5) ? 1 : -1)
+  return {
+    clockMsMax: dice.scaled(1, 5_000),
+    wildMs: dice.chance(0.5) ? wildMs : 0,
+    isWildAnew: dice.chance(0.3),
+    pieceBytes: Math.round(dice.scaled(300, 20_000)),
+    reclaimPassMs: dice.scaled(100, 5_000),
+    reclaimDeadShareMin: dice.scaled(0.05, 0.8),
   }
 }
 

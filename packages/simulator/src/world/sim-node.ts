@@ -4,7 +4,17 @@
  */
 import { hostProtocol, type ProtocolDefinition } from '@synod/consensus'
 import { protocol, type PaxosMessage } from '@synod/consensus-paxos'
-import { createEventMachine, openEventStore, type EventMachine, type EventStore, type Verdict } from '@synod/events'
+import {
+  createEventMachine,
+  openEventStore,
+  startReclaiming,
+  startTicking,
+  type EventMachine,
+  type EventStore,
+  type Reclaiming,
+  type Ticking,
+  type Verdict,
+} from '@synod/events'
 import { openVirtualLog, type Genesis, type OrderedLog, type StateMachine } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import { verdictText } from '../checkers/log-model.ts'
@@ -19,7 +29,13 @@ export interface Serving {
   readonly log: OrderedLog<Verdict>
   /** Absent: the store was wiped. */
   readonly events?: EventStore
+  /** Where some client says what streams keep. */
+  readonly ticking?: Ticking
+  readonly reclaiming?: Reclaiming
 }
+
+/** Milliseconds since 1970 at the beginning of a run. */
+const beginning = 1_700_000_000_000
 
 /** A clean stop has to end within this. */
 const stopMsMax = 30_000
@@ -33,6 +49,7 @@ export class SimNode {
   readonly #around: Surroundings
   readonly #dice: Dice
   readonly #clock: Clock
+  readonly #wall: () => number
   readonly #members: readonly NodeId[]
   #lives = 0
   #life: Life | undefined
@@ -49,8 +66,11 @@ export class SimNode {
     this.#dice = dice
     this.#members = members
     this.#clock = { offsetMs: dice.between(0, 1e6), rate: 1 + dice.between(-plan.driftMax, plan.driftMax) }
-    this.disk = new Disk(world, dice.named('disk'), plan.disk, tally)
-    this.readDisk = new ReadDisk(dice.named('read side'), plan.readDisk, tally)
+    const hasRetention = plan.workload.retentionClients > 0
+    this.disk = new Disk(world, dice.named('disk'), plan.disk, tally, hasRetention ? plan.retention.pieceBytes : undefined)
+    this.disk.onReclaim = (slots) => around.archive.add(id, slots)
+    this.readDisk = new ReadDisk(dice.named('read side'), plan.readDisk, tally, hasRetention)
+    this.#wall = this.#drawWall(members.indexOf(id) === 0 && members.length > 1)
   }
 
   get life(): Life | undefined {
@@ -118,9 +138,11 @@ export class SimNode {
     if (serving === undefined || this.#isStopping) return
     this.#isStopping = true
     this.#tell('stop', '')
-    const { life, log, events } = serving
+    const { life, log, events, ticking, reclaiming } = serving
     const close = async (): Promise<void> => {
       if (this.#dice.chance(0.5)) await log.stepDown()
+      ticking?.stop()
+      await reclaiming?.stop()
       await events?.close()
       await log.close()
     }
@@ -188,7 +210,7 @@ export class SimNode {
       log: opened,
       machine,
       limits: plan.eventLimits,
-      now: () => 1_700_000_000_000 + world.now,
+      now: () => beginning + world.now,
       drawId: () => drawnId(this.#members.indexOf(this.id), this.#lives, ++drawn),
     })
     let role = ''
@@ -198,7 +220,28 @@ export class SimNode {
       if (text !== role && life.isAlive) this.#tell('role', text)
       role = text
     })
-    this.#serving = { life, log: opened, events }
+    this.#serving = { life, log: opened, events, ...this.#startRetention(life, opened, machine) }
+  }
+
+  #startRetention(life: Life, log: OrderedLog<Verdict>, machine: EventMachine): Pick<Serving, 'ticking' | 'reclaiming'> {
+    const { plan, onViolation } = this.#around
+    if (plan.workload.retentionClients === 0) return {}
+    const { reclaimPassMs, reclaimDeadShareMin } = plan.retention
+    const warn = (message: string): void => onViolation({ kind: 'node', message: `${life.name} warned: ${message}` })
+    return {
+      ticking: startTicking({ log, machine, self: this.id, voters: () => this.#members, now: this.#wall, scheduler: life }),
+      reclaiming: startReclaiming({ log, machine, passMs: reclaimPassMs, reclaimDeadShareMin, workShareMax: 0.5, scheduler: life, warn }),
+    }
+  }
+
+  /** The clock by which it ticks: a little wrong, or, on one node, very much. */
+  #drawWall(mayBeWild: boolean): () => number {
+    const { world, plan } = this.#around
+    const { clockMsMax, wildMs, isWildAnew } = plan.retention
+    const dice = this.#dice.named('wall clock')
+    const offset = dice.between(-clockMsMax, clockMsMax)
+    if (!mayBeWild || wildMs === 0) return () => beginning + offset + world.now * this.#clock.rate
+    return () => beginning + world.now + wildMs * (isWildAnew ? dice.between(-1, 1) : 1)
   }
 
   #definition(options: string): ProtocolDefinition<PaxosMessage> {
@@ -230,6 +273,7 @@ export class SimNode {
         if (violation !== undefined) this.#around.onViolation(violation)
       },
       flushed: () => machine.flushed(),
+      sync: async () => machine.sync?.(),
       accepting: () => machine.accepting(),
       close: () => machine.close(),
     }

@@ -1,10 +1,11 @@
-/** Faults of the event store: verdicts, the seam between memory and read side, subscriptions, what is flushed. */
+/** Faults of the event store with streams alone: verdicts, the seam between memory and read side, subscriptions, what is flushed. */
 import type { PlantedFault } from '../planted-fault.ts'
 
 const folder = 'packages/events'
 const judge = `${folder}/src/append-judge.ts`
 const store = `${folder}/src/open-event-store.ts`
 const reader = `${folder}/src/event-reader.ts`
+const importReader = "import { EventReader } from './event-reader.ts'"
 
 export const faultsOfEvents: readonly PlantedFault[] = [
   {
@@ -13,17 +14,23 @@ export const faultsOfEvents: readonly PlantedFault[] = [
     patches: [
       {
         file: judge,
-        find: 'return isAsExpected(expected, actual) ? [] : [{ write, actual }]',
-        replace: 'return write < 0 ? [{ write, actual }] : []',
+        find: 'actual)) violations = violations.concat(',
+        replace: 'actual) && place < 0) violations = violations.concat(',
       },
       {
         file: store,
-        find: 'let outcome = await this.#proposer.propose(command, options)',
-        replace: `const actual = (await this.#machine.index.streams.find(asked.stream))?.revision ?? -1
-    const { expected } = asked
-    const fits = expected === 'any' || (expected === 'noStream' ? actual < 0 : expected === 'streamExists' ? actual >= 0 : actual === expected)
-    if (!fits) throw new WrongExpectedRevisionError(asked.stream, expected, actual < 0 ? 'noStream' : actual)
-    let outcome = await this.#proposer.propose(command, options)`,
+        find: 'return this.#appends.append(request, options)',
+        replace: `return this.#machine.index.streams.find(request.stream).then((state) => {
+      const [actual, { expected }] = [state?.revision ?? -1, request]
+      const fits = expected === 'any' || (expected === 'noStream' ? actual < 0 : expected === 'streamExists' ? actual >= 0 : actual === expected)
+      if (!fits) throw new WrongExpectedRevisionError(request.stream, expected, actual < 0 ? 'noStream' : actual)
+      return this.#appends.append(request, options)
+    })`,
+      },
+      {
+        file: store,
+        find: importReader,
+        replace: `${importReader}\nimport { WrongExpectedRevisionError } from './event-store-error.ts'`,
       },
     ],
     killers: [
@@ -38,9 +45,8 @@ export const faultsOfEvents: readonly PlantedFault[] = [
       { file: judge, find: 'if (before !== undefined) return { verdict: before }', replace: '' },
       {
         file: judge,
-        find: "if (violations.length > 0) return { verdict: { kind: 'wrongExpectedRevision', violations } }",
-        replace:
-          "if (violations.length > 0) return { verdict: { kind: 'wrongExpectedRevision', violations } }\n    if (before !== undefined) return { verdict: before }",
+        find: 'return refusal === undefined ? this.#append(',
+        replace: 'if (refusal === undefined && before !== undefined) return { verdict: before }\n    return refusal === undefined ? this.#append(',
       },
     ],
     killers: [
@@ -54,12 +60,12 @@ export const faultsOfEvents: readonly PlantedFault[] = [
     patches: [
       {
         file: store,
-        find: 'const make = (): SessionCommand => appendCommand(',
+        find: 'return this.#appends.append(request, options)',
         replace: `if (request.events.length > 1 && request.idempotencyKey === undefined) {
       const last = { ...request, events: request.events.slice(-1), expected: 'any' as const }
       return this.append({ ...request, events: request.events.slice(0, -1) }, options).then(() => this.append(last, options))
     }
-    const make = (): SessionCommand => appendCommand(`,
+    return this.#appends.append(request, options)`,
       },
     ],
     killers: [
@@ -120,7 +126,13 @@ export const faultsOfEvents: readonly PlantedFault[] = [
   {
     name: 'subscription-resumes-one-late',
     breaks: 'a subscription goes on with the event after the last one',
-    patches: [{ file: store, find: 'Math.max(1, from ?? 1) : afterPosition + 1', replace: 'Math.max(1, from ?? 1) : afterPosition + 2' }],
+    patches: [
+      {
+        file: `${folder}/src/store-subscriptions.ts`,
+        find: 'Math.max(1, from ?? 1) : afterPosition + 1',
+        replace: 'Math.max(1, from ?? 1) : afterPosition + 2',
+      },
+    ],
     killers: [
       { by: 'seeds', mode: 'basic', seedsMax: 100 },
       { by: 'seeds', mode: 'multi', seedsMax: 100 },
@@ -132,12 +144,13 @@ export const faultsOfEvents: readonly PlantedFault[] = [
     patches: [
       {
         file: `${folder}/src/subscription.ts`,
-        find: 'return { last: state?.revision ?? -1, head }',
-        replace: 'return { last: state?.revision ?? -1, head: tail.head }',
+        find: 'this.#end = { last: stream === undefined ? head : await this.#lastOf(stream), head }',
+        replace: `const lastNow = stream === undefined ? head : await this.#lastOf(stream)
+    this.#end = { last: lastNow, head: stream === undefined ? head : this.#parts.index.tail.head }`,
       },
     ],
     killers: [
-      { by: 'test', folder, file: 'subscription-resume.test.ts', test: 'nothing is claimed that came while the stream was looked up' },
+      { by: 'test', folder, file: 'subscription-claims.test.ts', test: 'an event that comes while the end of its stream is looked up' },
     ],
   },
   {

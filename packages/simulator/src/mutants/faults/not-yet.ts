@@ -20,7 +20,6 @@ export const faultsNotYet: readonly FaultNotYet[] = [
     breaks: 'below the snapshot an acceptor answers "decided", never "empty" (bug 19)',
     needs: 'snapshots',
   },
-  { name: 'reclaim-resurrects', breaks: 'what was let go does not come back', needs: 'release of the log' },
   { name: 'two-members-changed-at-once', breaks: 'one change of members is over before the next begins (bug 20)', needs: 'membership' },
   { name: 'removed-node-counts', breaks: 'who was removed is in no quorum (bug 20)', needs: 'membership' },
   { name: 'sealed-epoch-goes-on', breaks: 'nothing is decided in an epoch after its seal', needs: 'seals' },
@@ -34,6 +33,5 @@ export const faultsNotYet: readonly FaultNotYet[] = [
     breaks: 'recovery takes the value that a fast quorum may have chosen (bug 24)',
     needs: 'the Fast Paxos core',
   },
-  { name: 'filter-after-limit', breaks: 'a page is filtered before it is limited', needs: 'filtered reads' },
   { name: 'tail-witness-ignored', breaks: 'a store that forgot what it acknowledged does not vote', needs: 'the tail witness' },
 ]
