@@ -170,7 +170,7 @@ class Consumers implements AsyncDisposable {
   }
 
   #start(number: number): void {
-    const child = fork(join(import.meta.dirname, 'group-consumer-process.ts'), [group, `c${number}`, ...this.#cluster.urls], {
+    const child = fork(join(import.meta.dirname, '..', 'fixtures', 'group-consumer.ts'), [group, `c${number}`, ...this.#cluster.urls], {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     this.#children[number] = child

@@ -80,7 +80,7 @@ test('one effect and the original answer', { timeout: 240_000 }, async () => {
   const same = async (): Promise<void> => {
     for (let node = 0; node < 3; node++) {
       const again = await Promise.all(kinds.map((asked) => ask(cluster, node, asked)))
-      for (const [at, answer] of again.entries()) expect(answer, kinds[at]?.name).toEqual(first[at])
+      expect(named(again)).toEqual(named(first))
     }
   }
   await same()
@@ -93,6 +93,10 @@ test('one effect and the original answer', { timeout: 240_000 }, async () => {
   await same()
   expect(await readEverywhere(cluster)).toEqual(before)
 })
+
+function named(answers: readonly unknown[]): readonly unknown[] {
+  return answers.map((answer, at) => ({ name: kinds[at]?.name, answer }))
+}
 
 /** At a node, again while it is not available. */
 async function ask(cluster: LocalCluster, node: number, { path, body, headers = {} }: Asked): Promise<{ status: number; answer: unknown }> {

@@ -28,7 +28,13 @@ type End = { readonly atLeast: number; readonly below: number }
 
 function endOf(read: AllRead | StreamRead, page: PageAsked, witness: Witness): End | string {
   const { events = [] } = read
-  if (read.kind === 'readAll') return endOfPage(events.map(({ position }) => position), page, 1, (from) => witness.nextKept(from))
+  if (read.kind === 'readAll')
+    return endOfPage(
+      events.map(({ position }) => position),
+      page,
+      1,
+      (from) => witness.nextKept(from),
+    )
   if (events.some(({ stream }) => stream !== read.stream)) return 'an event of another stream'
   const revisions = events.map(({ revision }) => revision)
   return endOfPage(revisions, page, 0, (from) => witness.nextKeptRevision(read.stream, from))

@@ -55,7 +55,8 @@ function looksOf({ events = [], page, ...read }: AllRead | StreamRead, witness: 
   const ascending = page?.direction === 'backward' ? events.toReversed() : events
   if (read.kind === 'readStream') {
     const [first] = ascending
-    if (first !== undefined && page?.direction === 'forward' && first.revision > (page.from ?? 0)) add(read.stream, first.revision - 1, Infinity)
+    if (first !== undefined && page?.direction === 'forward' && first.revision > (page.from ?? 0))
+      add(read.stream, first.revision - 1, Infinity)
     return looks
   }
   ascending.forEach(({ position }, at) => {

@@ -238,7 +238,5 @@ export function verdictText(verdict: Verdict): ModelAnswer {
 
 function retentionText(verdict: Extract<Verdict, { kind: 'retention' }>): ModelAnswer {
   if (verdict.outcome === 'changed') return `retention changed ${verdict.version} ${verdict.state}`
-  return verdict.outcome === 'wrongExpectedRevision'
-    ? `retention wrongExpectedRevision ${verdict.actual}`
-    : `retention ${verdict.outcome}`
+  return verdict.outcome === 'wrongExpectedRevision' ? `retention wrongExpectedRevision ${verdict.actual}` : `retention ${verdict.outcome}`
 }

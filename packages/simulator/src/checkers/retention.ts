@@ -46,7 +46,9 @@ export function checkRetention(
     const change = changesOf(read.stream)[versionBefore(operations, read.stream, read.call) - 1]
     const early = read.events.find(({ revision }) => revision < (change?.first ?? 0))
     if (early !== undefined)
-      accuse(`readStream of ${read.stream} by ${read.client} at ${read.call} shows revision ${early.revision}, and ${change?.first} was the first one`)
+      accuse(
+        `readStream of ${read.stream} by ${read.client} at ${read.call} shows revision ${early.revision}, and ${change?.first} was the first one`,
+      )
   }
   return violations
 }

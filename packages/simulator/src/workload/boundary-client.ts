@@ -59,7 +59,8 @@ export class BoundaryClient {
     const identity = `${name}.${++this.#count}`
     const drawn = drawWrites(dice, plan.eventsMax, this.#revisions)
     const { checks } = drawn
-    const writes = plan.retentionClients === 0 ? drawn.writes : drawn.writes.map((write, at) => (at === 0 ? this.#toRetained(write) : write))
+    const writes =
+      plan.retentionClients === 0 ? drawn.writes : drawn.writes.map((write, at) => (at === 0 ? this.#toRetained(write) : write))
     const condition = drawCondition(dice, this.#head)
     const way = dice.pick(['ids', 'key', 'both', 'neither'])
     let event = 0

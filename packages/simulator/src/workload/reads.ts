@@ -12,12 +12,7 @@ export interface ReadDrawn {
 }
 
 /** `tail`: the newest event of all, linearizable. `mayHide`: what a read of all events reveals is known in the end only. */
-export function drawRead(
-  dice: Dice,
-  kind: 'tail' | 'linearizable' | 'local',
-  streams: readonly string[],
-  mayHide: boolean,
-): ReadDrawn {
+export function drawRead(dice: Dice, kind: 'tail' | 'linearizable' | 'local', streams: readonly string[], mayHide: boolean): ReadDrawn {
   const consistency = kind === 'local' ? 'local' : 'linearizable'
   const direction = kind === 'tail' || dice.chance(0.6) ? 'backward' : 'forward'
   const isFromAnywhere = direction === 'forward' || dice.chance(0.3)

@@ -138,7 +138,12 @@ export class RetentionClient {
     const events = found.map(seen)
     const last = isForward ? events.at(-1) : events[0]
     if (last !== undefined) this.#revisions.set(stream, last.revision)
-    trace.add(world.now, name, 'look', `${stream} ${page.consistency} ${page.direction} ${events.map(({ revision }) => revision).join(' ')}`)
+    trace.add(
+      world.now,
+      name,
+      'look',
+      `${stream} ${page.consistency} ${page.direction} ${events.map(({ revision }) => revision).join(' ')}`,
+    )
     const { consistency } = page
     const told = { stream, consistency, page, events, client: name, call, returned: world.stamp(), session: reply.session }
     history.operations.push({ kind: 'readStream', revision: { atLeast: -1 }, ...told })

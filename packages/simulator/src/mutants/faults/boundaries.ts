@@ -64,7 +64,11 @@ export const faultsOfBoundaries: readonly PlantedFault[] = [
     name: 'condition-ignores-its-batch',
     breaks: 'a condition sees the commands that came before it in its batch',
     patches: [
-      { file: conditions, find: 'this.#batch = new ConditionBatch(', replace: 'this.batchHead = head\n    this.#batch = new ConditionBatch(' },
+      {
+        file: conditions,
+        find: 'this.#batch = new ConditionBatch(',
+        replace: 'this.batchHead = head\n    this.#batch = new ConditionBatch(',
+      },
       {
         file: conditions,
         find: 'if (scanned + cost > max) return',

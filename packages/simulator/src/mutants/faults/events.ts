@@ -46,7 +46,8 @@ export const faultsOfEvents: readonly PlantedFault[] = [
       {
         file: judge,
         find: 'return refusal === undefined ? this.#append(',
-        replace: 'if (refusal === undefined && before !== undefined) return { verdict: before }\n    return refusal === undefined ? this.#append(',
+        replace:
+          'if (refusal === undefined && before !== undefined) return { verdict: before }\n    return refusal === undefined ? this.#append(',
       },
     ],
     killers: [

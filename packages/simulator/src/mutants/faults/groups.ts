@@ -69,9 +69,7 @@ export const faultsOfGroups: readonly PlantedFault[] = [
         replace: 'const parked = this.#parkedKeys.get(`${key} of another`)',
       },
     ],
-    killers: [
-      { by: 'test', folder, file: 'groups.test.ts', test: 'is given a rejected event again, before any later one of its key' },
-    ],
+    killers: [{ by: 'test', folder, file: 'groups.test.ts', test: 'is given a rejected event again, before any later one of its key' }],
   },
   {
     name: 'generation-stays-when-a-partition-moves',

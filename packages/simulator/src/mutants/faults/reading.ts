@@ -24,7 +24,11 @@ export const faultsOfReading: readonly PlantedFault[] = [
     name: 'filter-after-limit',
     breaks: 'a page is filtered before it is limited',
     patches: [
-      { file: reads, find: 'import { checkFilter } from', replace: 'import { checkFilter, contentMatches, streamMatches, typeAndTagsOf } from' },
+      {
+        file: reads,
+        find: 'import { checkFilter } from',
+        replace: 'import { checkFilter, contentMatches, streamMatches, typeAndTagsOf } from',
+      },
       {
         file: reads,
         find: 'this.#reader.filtered(filter, { ...range, ...this.#page(backward, options), scanMax }),',
