@@ -18,7 +18,10 @@ export const markColumns = 'boot, slot, position, streams'
 
 export function markOf(row: MarkColumns | undefined): OwnedMark {
   if (row === undefined)
-    throw new ReadSideError('damaged', 'the read side has lost its mark: drop its schema, it is built again from the log')
+    throw new ReadSideError(
+      'damaged',
+      'the read side has lost its mark: drop its schema: it is built again from the log, as long as nothing of that was reclaimed (docs/reclaiming.md)',
+    )
   const { boot, slot, position, streams } = row
   return { boot: Number(boot), mark: { slot: Number(slot), position: Number(position), streams: Number(streams) } }
 }

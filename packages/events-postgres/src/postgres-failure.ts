@@ -18,7 +18,7 @@ export function readSideErrorOf(error: unknown): ReadSideError {
   if (code === 'XX001' || code === 'XX002')
     return new ReadSideError(
       'damaged',
-      `Postgres found its own data damaged: drop the read side's schema, it is built again from the log: ${said}`,
+      `Postgres found its own data damaged: drop the read side's schema: it is built again from the log, as long as nothing of that was reclaimed (docs/reclaiming.md): ${said}`,
       { cause },
     )
   return new ReadSideError(

@@ -17,5 +17,8 @@ export function text(value: Row[number] | undefined): string {
 }
 
 export function damaged(what: string): ReadSideError {
-  return new ReadSideError('damaged', `the read side is damaged (${what}): drop its schema, it is built again from the log`)
+  return new ReadSideError(
+    'damaged',
+    `the read side is damaged (${what}): drop its schema: it is built again from the log, as long as nothing of that was reclaimed (docs/reclaiming.md)`,
+  )
 }

@@ -4,7 +4,7 @@ import { isRecord } from '@synod/event-record'
 import type { OrderedLog, Slot, SlotSlice } from '@synod/log'
 import type { RecordedEvent } from './event-store.ts'
 import { withoutPins } from './page-copies.ts'
-import { ReadSideError } from './read-side.ts'
+import { rebuildHint, ReadSideError } from './read-side.ts'
 
 /** An event without its payload, or with it when it came from the tail. */
 export interface Found {
@@ -86,8 +86,5 @@ function slicesOf(found: readonly Found[]): Slices {
 
 function recorded({ stream, revision, position, slot, offset, length }: Found, record: Bytes): RecordedEvent {
   if (isRecord(record)) return { stream, revision, position, record }
-  throw new ReadSideError(
-    'damaged',
-    `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: drop this node's read side, it is built again from the log`,
-  )
+  throw new ReadSideError('damaged', `event ${position} does not stand at ${offset} of slot ${slot} with ${length} bytes: ${rebuildHint}`)
 }

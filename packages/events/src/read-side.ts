@@ -162,6 +162,10 @@ export interface ReadSideFactory {
   create(options: { readonly options?: unknown }): ReadSide
 }
 
+/** For messages about what is damaged: what an operator can do. */
+export const rebuildHint =
+  "drop this node's read side: it is built again from the log, as long as nothing of that was reclaimed (docs/reclaiming.md)"
+
 export class ReadSideError extends Error {
   readonly code: 'fenced' | 'damaged' | 'unavailable' | 'closed' | 'invalid_options' | 'other_settings' | 'unknown_version'
   constructor(code: ReadSideError['code'], message: string, options?: ErrorOptions) {

@@ -12,7 +12,7 @@
 import { crc32 } from 'node:zlib'
 import type { Bytes } from '@synod/codec'
 import { recordIdOffset } from '@synod/event-record'
-import { ReadSideError, type SlotRow } from './read-side.ts'
+import { rebuildHint, ReadSideError, type SlotRow } from './read-side.ts'
 import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts'
 
 const version = 1
@@ -100,10 +100,7 @@ export class SlotIndexWriter {
 export function decodeSlotIndex(row: SlotRow): SlotIndex {
   const { index: bytes, slot, firstPosition, count } = row
   const damaged = (why: string): ReadSideError =>
-    new ReadSideError(
-      'damaged',
-      `the read side's row of slot ${slot} is damaged (${why}): drop this node's read side, it is built again from the log`,
-    )
+    new ReadSideError('damaged', `the read side's row of slot ${slot} is damaged (${why}): ${rebuildHint}`)
   const body = bytes.subarray(0, Math.max(0, bytes.length - 4))
   const sum = crc32(body)
   const stored =

@@ -31,9 +31,12 @@ const quickest = [
   'applied-out-of-order',
   'session-table-not-replicated',
   'cluster-unchecked',
-  'append-split',
   'hand-over-skips-one',
   'wiped-node-votes',
+  'atomic-append-split',
+  'undecided-event-shown',
+  'stale-acknowledgement-accepted',
+  'reclaim-resurrects',
 ]
 
 describe('the list', () => {

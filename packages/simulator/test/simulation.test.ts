@@ -30,6 +30,9 @@ describe('simulation', () => {
       // Boundaries, filters and groups took part.
       for (const what of ['atomic appends appended', 'atomic appends refused', 'queries answered', 'group deliveries'])
         expect(of?.counts[what]).toBeGreaterThan(1_000)
+      // Streams were told what to keep, and nodes gave space back.
+      for (const what of ['changes of retention answered', 'hidden events', 'pieces given back'])
+        expect(of?.counts[what]).toBeGreaterThan(1_000)
     }
   }, 240_000)
 

@@ -2,7 +2,7 @@
  * Retention on real nodes, with readers and subscribers in the middle and a node killed (kill -9): streams with a count, with an age,
  * cut off, deleted and used again, tombstoned. No event comes back, no hole is seen, every node agrees in the end, and what stayed visible
  * was delivered. With SYNOD_RETENTION_MIB it goes on until the space is given back, and tells how much:
- *   SYNOD_RETENTION_MIB=200 npx -y pnpm@12 test apps/event-store/test/e2e/retention.test.ts
+ *   SYNOD_RETENTION_MIB=600 npx -y pnpm@12 test apps/event-store/test/e2e/retention.test.ts
  */
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -159,21 +159,25 @@ function follow(client: Client): { upTo(last: number): Promise<ReadonlySet<numbe
   }
 }
 
-/** Waits until every node has given back most of what is hidden, as its metrics tell. */
-async function spaceGivenBack(cluster: LocalCluster): Promise<Record<string, number>> {
+/** Waits until every node has given back most of what is hidden, as its metrics tell; MiB on disk before and after. */
+async function spaceGivenBack(cluster: LocalCluster): Promise<Record<string, unknown>> {
   const begun = performance.now()
-  const bytes = await cluster.until('space to be given back on every node', 300_000, async () => {
+  const metrics = (): Promise<readonly string[]> =>
+    Promise.all(ids.map(async (id) => (await fetch(`${cluster.url(id)}/metrics`, { signal: AbortSignal.timeout(10_000) })).text()))
+  const onDisk = (told: readonly string[]): readonly number[] =>
+    told.map((node) => Math.round(numberIn(node, /^synod_store_bytes(?:\{[^}]*\})? (\S+)/m) / 2 ** 20))
+  const before = onDisk(await metrics())
+  const after = await cluster.until('space to be given back on every node', 400_000, async () => {
     await sleep(2_000)
-    const told = await Promise.all(ids.map(async (id) => reclaimed(await (await fetch(`${cluster.url(id)}/metrics`)).text())))
-    return told.every((node) => node > (mebibytes * 2 ** 20) / 2) ? told : undefined
+    const told = await metrics()
+    const isBack = told.every(
+      (node) => numberIn(node, /^synod_package_number\{[^}]*reclaimedEventBytes[^}]*\} (\S+)/m) > (mebibytes * 2 ** 20) / 2,
+    )
+    return isBack ? onDisk(told) : undefined
   })
-  return {
-    ...Object.fromEntries(bytes.map((node, at) => [`${ids[at]} MiB`, Math.round(node / 2 ** 20)])),
-    seconds: Math.round((performance.now() - begun) / 1000),
-  }
+  return { before, after, seconds: Math.round((performance.now() - begun) / 1000) }
 }
 
-function reclaimed(metrics: string): number {
-  const found = /^synod_reclaimed_event_bytes_total(?:\{[^}]*\})? (\d+)/m.exec(metrics)
-  return Number(found?.[1] ?? 0)
+function numberIn(metrics: string, pattern: RegExp): number {
+  return Number(pattern.exec(metrics)?.[1] ?? 0)
 }

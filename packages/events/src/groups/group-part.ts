@@ -12,7 +12,7 @@
 import { ByteReader, ByteWriter, MalformedError } from '@synod/codec'
 import type { CommandAt, Envelope } from '@synod/log'
 import type { CommandPart, Judged } from '../command-part.ts'
-import { ReadSideError, type Cell, type ReadSide } from '../read-side.ts'
+import { rebuildHint, ReadSideError, type Cell, type ReadSide } from '../read-side.ts'
 import type { SlotBuilder } from '../slot-builder.ts'
 import { readGroupCommand, type GroupCommand } from './group-command.ts'
 import { groupFormat } from './group-limits.ts'
@@ -76,13 +76,9 @@ export class GroupPart implements CommandPart<GroupCommand>, GroupsView {
       await this.#load()
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
-      throw new ReadSideError(
-        'damaged',
-        `a cell of consumer groups does not decode: ${error.message}. Drop this node's read side, it is built again from the log`,
-        {
-          cause: error,
-        },
-      )
+      throw new ReadSideError('damaged', `a cell of consumer groups does not decode: ${error.message}. ${rebuildHint}`, {
+        cause: error,
+      })
     }
   }
 

@@ -10,7 +10,7 @@
  *          · metadata (retention-metadata.ts)
  */
 import { ByteReader, ByteWriter, MalformedError, type Bytes } from '@synod/codec'
-import { ReadSideError } from '../read-side.ts'
+import { rebuildHint, ReadSideError } from '../read-side.ts'
 import { noMetadata, readMetadata, writeMetadata, type StoredMetadata } from './retention-metadata.ts'
 
 const cellVersion = 1
@@ -69,9 +69,6 @@ export function decodeCell<T>(key: string, bytes: Bytes, read: (reader: ByteRead
     return value
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
-    throw new ReadSideError(
-      'damaged',
-      `the read side's cell ${key} is damaged (${error.message}): drop this node's read side, it is built again from the log`,
-    )
+    throw new ReadSideError('damaged', `the read side's cell ${key} is damaged (${error.message}): ${rebuildHint}`)
   }
 }

@@ -13,6 +13,7 @@ export {
   type HistoryOperation,
   type SeenEvent,
   type StreamRead,
+  type WitnessEvent,
   type WitnessEvents,
 } from './history.ts'
 export { checkLinearizability } from './linearizability.ts'
@@ -21,6 +22,8 @@ export { passes, type AskedFilter, type AskedItem } from './matching.ts'
 export { checkGroup, type GroupEnd, type GroupHistory } from './groups.ts'
 export { checkQueries, type QueryOperation } from './queries.ts'
 export { revealedByAll, revealedByStream, type PageAsked, type Revealed } from './revealed.ts'
+export { checkRetention, type RetentionOperation } from './retention.ts'
+export type { StreamChange } from './retention-model.ts'
 export { checkSessions } from './sessions.ts'
 export { checkSubscription, type SubscriptionHistory, type SubscriptionSeen } from './subscriptions.ts'
 export { checkVerdicts } from './verdicts.ts'

@@ -92,14 +92,14 @@ export const faultsOfBoundaries: readonly PlantedFault[] = [
   {
     name: 'condition-after-one-late',
     breaks: 'a condition counts the events above `after`, the next one too',
-    patches: [{ file: batch, find: 'return { after, lists, limit: 0 }', replace: 'return { after: after + 1, lists, limit: 0 }' }],
+    patches: [{ file: batch, find: 'items.map((item) => ({ after, lists', replace: 'items.map((item) => ({ after: after + 1, lists' }],
     killers: [...seeds, atomicTest('sees events after a position')],
   },
   {
     name: 'condition-after-one-early',
     breaks: 'a condition counts no event at `after`',
     patches: [
-      { file: batch, find: 'return { after, lists, limit: 0 }', replace: 'return { after: Math.max(0, after - 1), lists, limit: 0 }' },
+      { file: batch, find: 'items.map((item) => ({ after, lists', replace: 'items.map((item) => ({ after: Math.max(0, after - 1), lists' },
     ],
     killers: [...seeds, atomicTest('sees nothing at or below it')],
   },

@@ -145,9 +145,8 @@ export const faultsOfEvents: readonly PlantedFault[] = [
     patches: [
       {
         file: `${folder}/src/subscription.ts`,
-        find: 'this.#end = { last: stream === undefined ? head : await this.#lastOf(stream), head }',
-        replace: `const lastNow = stream === undefined ? head : await this.#lastOf(stream)
-    this.#end = { last: lastNow, head: stream === undefined ? head : this.#parts.index.tail.head }`,
+        find: 'this.#end = { last, head }',
+        replace: 'this.#end = { last, head: stream === undefined ? head : this.#parts.index.tail.head }',
       },
     ],
     killers: [

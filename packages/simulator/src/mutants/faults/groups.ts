@@ -21,7 +21,7 @@ export const faultsOfGroups: readonly PlantedFault[] = [
         replace: 'if (generation > state.generation) return',
       },
     ],
-    killers: [...seeds, stateModel],
+    killers: [stateModel],
   },
   {
     name: 'stale-acknowledgement-taken-here',
@@ -33,7 +33,7 @@ export const faultsOfGroups: readonly PlantedFault[] = [
         replace: 'if (generation < 0) return undefined\n    const given',
       },
     ],
-    killers: [{ by: 'test', folder, file: 'groups.test.ts', test: 'parks and skips at once, and is told what had no effect' }],
+    killers: [{ by: 'test', folder, file: 'groups-stale.test.ts', test: 'an acknowledgement of an earlier delivery' }],
   },
   {
     name: 'acknowledgement-of-another-member',
