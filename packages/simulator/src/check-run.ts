@@ -46,7 +46,7 @@ async function check(run: Run): Promise<void> {
   // Since then.
   checkAnswered(run, answered + runModel(run, model, log, applied + 1, log.length), log.length)
   run.tally.add('hidden events', model.events.filter(({ hiddenAfter }) => hiddenAfter !== undefined).length)
-  const events = model.events.map((event) => ({ ...seen(event), ...hiddenAs(event) }))
+  const events = model.events.map((event) => ({ ...seen(event), ...hiddenAs(event, run) }))
   await checkConsumers(run, serving, events)
   const changesOf = (stream: string): readonly StreamChange[] => model.changesOf(stream)
   const operations = [...history, ...retention.operations]
@@ -58,8 +58,9 @@ async function check(run: Run): Promise<void> {
   checkDisks(run, log)
 }
 
-function hiddenAs({ hiddenAfter, isReborn }: ModelEvent): Pick<WitnessEvent, 'hiddenAfter' | 'isReborn'> {
-  return { ...(hiddenAfter !== undefined && { hiddenAfter }), ...(isReborn && { isReborn }) }
+function hiddenAs({ hiddenAfter, hiddenIn = 0, isReborn }: ModelEvent, { agreement }: Run): Partial<WitnessEvent> {
+  if (hiddenAfter === undefined) return isReborn ? { isReborn } : {}
+  return { hiddenAfter, hiddenSince: agreement.appliedAt(hiddenIn) ?? -Infinity, isReborn }
 }
 
 /** What each of them has, read while all of them had applied the same, and nothing more came. */

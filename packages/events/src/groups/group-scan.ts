@@ -122,11 +122,11 @@ export class GroupScan {
         feed.take(event, key.name)
         continue
       }
-      feed.next = event.position
+      feed.passed(event.position - 1)
       feed.isFrozen = true
       reading.delete(feed.partition)
     }
-    for (const feed of reading.values()) feed.next = considered + 1
+    for (const feed of reading.values()) feed.passed(considered)
     this.#options.onRead(read)
   }
 }

@@ -134,6 +134,19 @@ export class PartitionFeed {
     return this.view.above.size + acknowledged + this.#held.size < groupFormat.settledAboveMax
   }
 
+  /**
+   * Every event up to there was looked at, and taken where it is the partition's. What the log knows as failed and was not taken is
+   * hidden by now: it is done with, else the partition would stand at it for ever.
+   */
+  passed(through: number): void {
+    const { attempts, stoppedAt } = this.view
+    for (const position of [...attempts.keys(), stoppedAt]) {
+      const isPassed = position >= this.next && position <= through
+      if (isPassed && !this.#held.has(position) && !this.#replayed.has(position)) this.#pending.acknowledged.add(position)
+    }
+    this.next = through + 1
+  }
+
   /** In the order of their positions. */
   take(event: RecordedEvent, key: string): void {
     if (!this.#replayed.has(event.position) && this.view.isOpen(event.position)) this.#take(event, key)

@@ -5,7 +5,7 @@
 import type { Violation } from './violation.ts'
 
 export class Agreement {
-  readonly #hashes: { readonly node: string; readonly hash: string }[] = []
+  readonly #hashes: { readonly node: string; readonly hash: string; readonly at: number }[] = []
   readonly #answers = new Map<string, { readonly node: string; readonly answer: string }>()
   readonly violations: Violation[] = []
 
@@ -23,9 +23,14 @@ export class Agreement {
     return this.#answers
   }
 
-  onApplied(node: string, slot: number, hash: string): void {
+  /** When the first node applied it, by the clock of the caller of `onApplied`. */
+  appliedAt(slot: number): number | undefined {
+    return this.#hashes[slot]?.at
+  }
+
+  onApplied(node: string, slot: number, hash: string, at = -Infinity): void {
     const known = this.#hashes[slot]
-    if (known === undefined) this.#hashes[slot] = { node, hash }
+    if (known === undefined) this.#hashes[slot] = { node, hash, at }
     else if (known.hash !== hash)
       this.violations.push({ kind: 'agreement', message: `slot ${slot}: ${known.node} has the chain ${known.hash}, ${node} has ${hash}` })
   }

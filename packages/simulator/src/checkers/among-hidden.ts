@@ -1,7 +1,7 @@
 /**
- * What a page reveals where events may be hidden: a hole is no mistake when everything in it is hidden at the end, and where the
- * end was is told by what nobody may leave out. What is hidden at the end may have been left out at any time before: that it was
- * hidden already when the read left it out is not checked here (comebacks.ts and retention.ts say what is).
+ * What a page reveals where events may be hidden: a hole is no mistake when some node had hidden everything in it by the time that
+ * the read returned, and where the end was is told by what nobody may have left out. That the read's own node had hidden it is not
+ * checked (comebacks.ts and retention.ts say what is).
  */
 import type { AllRead, HistoryOperation, PageAsked, StreamRead } from './history.ts'
 import type { Violation } from './violation.ts'
@@ -27,17 +27,14 @@ export function revealAmongHidden(
 type End = { readonly atLeast: number; readonly below: number }
 
 function endOf(read: AllRead | StreamRead, page: PageAsked, witness: Witness): End | string {
-  const { events = [] } = read
-  if (read.kind === 'readAll')
-    return endOfPage(
-      events.map(({ position }) => position),
-      page,
-      1,
-      (from) => witness.nextKept(from),
-    )
+  const { events = [], returned } = read
+  if (read.kind === 'readAll') {
+    const positions = events.map(({ position }) => position)
+    return endOfPage(positions, page, 1, (from) => witness.nextKept(from, returned))
+  }
   if (events.some(({ stream }) => stream !== read.stream)) return 'an event of another stream'
   const revisions = events.map(({ revision }) => revision)
-  return endOfPage(revisions, page, 0, (from) => witness.nextKeptRevision(read.stream, from))
+  return endOfPage(revisions, page, 0, (from) => witness.nextKeptRevision(read.stream, from, returned))
 }
 
 /** `first`: the least number there is. */

@@ -84,6 +84,8 @@ export type HistoryOperation = AppendOperation | AllRead | StreamRead
 export interface WitnessEvent extends Omit<SeenEvent, 'position'> {
   /** Retention hides it at the end, and to whoever has seen a position above this one. Hidden events of a stream are its first ones. */
   readonly hiddenAfter?: number
+  /** No node had hidden it at this time; -Infinity when nobody knows. */
+  readonly hiddenSince?: number
   /** The first one after its stream was deleted: an expectation saw no stream. */
   readonly isReborn?: boolean
 }

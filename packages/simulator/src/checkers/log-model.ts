@@ -85,6 +85,7 @@ export class LogModel {
   applySlot(slot: number, entry: Entry): ReadonlyMap<number, ModelAnswer | undefined> {
     const answers = new Map<number, ModelAnswer | undefined>()
     if (entry.kind === 'noop') return answers
+    this.#retention.begin(slot)
     entry.commands.forEach((command, at) => {
       if (command.session === 0) this.#open(slot)
       else if (this.#isFresh(command)) answers.set(at, this.#judge(command))

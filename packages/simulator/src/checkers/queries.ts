@@ -10,6 +10,8 @@ import type { Witness } from './witness.ts'
 export interface QueryOperation {
   readonly client: string
   readonly call: number
+  /** Default: never. */
+  readonly returned?: number
   readonly consistency: 'linearizable' | 'local'
   readonly direction: 'forward' | 'backward'
   readonly filter: AskedFilter
@@ -29,7 +31,7 @@ export function checkQueries(
 ): Violation[] {
   const passing = witness.events.map((event, at) => ({ ...event, position: at + 1 }))
   return queries.flatMap((query) => {
-    const why = wrong(query, passing, acknowledged)
+    const why = wrong(query, passing, acknowledged, witness)
     return why === undefined ? [] : [{ kind: 'query', message: `query of ${query.client} at ${query.call}: ${why}` }]
   })
 }
@@ -38,8 +40,9 @@ function wrong(
   query: QueryOperation,
   all: readonly (WitnessEvent & { readonly position: number })[],
   acknowledged: readonly { readonly returned: number; readonly position: number }[],
+  witness: Witness,
 ): string | undefined {
-  const { call, consistency, direction, filter, from, atLeast = 0, limit, events, considered, isEnd } = query
+  const { call, returned = Infinity, consistency, direction, filter, from, atLeast = 0, limit, events, considered, isEnd } = query
   if (events.length > limit) return `${events.length} events, and the limit was ${limit}`
   const isForward = direction === 'forward'
   // Where the node's end must have been, at least.
@@ -58,9 +61,8 @@ function wrong(
         // The newest may have come after the read: where the end was, the page says by its first event alone.
         .filter(({ position }) => position <= Math.max(first?.position ?? 0, reached))
   const seen = events.map(({ position }) => position).join(' ')
-  // Hidden ones may be left out.
   const should = wanted
-    .filter(({ position, hiddenAfter }) => hiddenAfter === undefined || shown.has(position))
+    .filter(({ position }) => shown.has(position) || !witness.isHidden(position, returned))
     .map(({ position }) => position)
     .join(' ')
   if (seen !== should) return `${direction} from ${from ?? 'its end'}, considered ${considered}: [${seen}] where [${should}] passes`

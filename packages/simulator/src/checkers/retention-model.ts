@@ -13,6 +13,8 @@ export interface Keepable {
   readonly revision: number
   /** Absent: it is visible. Else: whoever has seen a position above this one finds it hidden. */
   hiddenAfter?: number
+  /** By a command of this slot. */
+  hiddenIn?: number
 }
 
 type Metadata = Extract<RetentionCommand, { op: 'setMetadata' }>['metadata']
@@ -46,8 +48,14 @@ export class RetentionModel {
   /** Those of which something was ever asked. */
   readonly #changed = new Set<KeptStream>()
   readonly #clocks = new Map<string, number>()
+  #slot = 0
   readonly #ticks: { readonly time: number; readonly head: number }[] = []
   #time = 0
+
+  /** What comes next is of this slot. */
+  begin(slot: number): void {
+    this.#slot = slot
+  }
 
   /** As an expectation sees it: -1 where there is no such stream, or it was deleted and not used since. */
   lastRevision(stream: string): number {
@@ -117,6 +125,7 @@ export class RetentionModel {
       for (let event = kept.events[kept.hidden]; event !== undefined; event = kept.events[kept.hidden]) {
         if (mayStay(event, kept) && event.position > oldThrough) break
         event.hiddenAfter = head
+        event.hiddenIn = this.#slot
         kept.hidden++
       }
     }

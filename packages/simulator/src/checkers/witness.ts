@@ -26,13 +26,17 @@ export class Witness {
   readonly #byPosition: Uint32Array
   /** p by stream and revision. */
   readonly #byStream = new Map<string, number[]>()
-  /** How many events of a stream are hidden at the end, where some are: its first ones. */
-  readonly #hidden = new Map<string, number>()
+  /** Since when each of the first events of a stream is hidden, where some are. */
+  readonly #hidden = new Map<string, number[]>()
 
   constructor(events: WitnessEvents) {
     this.events = events
-    for (const { stream, hiddenAfter } of events)
-      if (hiddenAfter !== undefined) this.#hidden.set(stream, (this.#hidden.get(stream) ?? 0) + 1)
+    for (const { stream, hiddenAfter, hiddenSince = -Infinity } of events) {
+      if (hiddenAfter === undefined) continue
+      const of = this.#hidden.get(stream)
+      if (of === undefined) this.#hidden.set(stream, [hiddenSince])
+      else of.push(hiddenSince)
+    }
     this.#byPosition = new Uint32Array(events.length)
     const appends: WitnessAppend[] = []
     const violations: Violation[] = []
@@ -74,21 +78,24 @@ export class Witness {
     return this.#hidden.size > 0
   }
 
-  /** Hidden at the end: whoever looked may have left it out. */
-  isHidden(position: number): boolean {
-    return this.events[position - 1]?.hiddenAfter !== undefined
+  /** Some node had hidden it by then: whoever looked may have left it out. */
+  isHidden(position: number, by: number): boolean {
+    const { hiddenAfter, hiddenSince = -Infinity } = this.events[position - 1] ?? {}
+    return hiddenAfter !== undefined && hiddenSince < by
   }
 
-  /** The first position from this one on that nobody may leave out; Infinity when there is none. */
-  nextKept(position: number): number {
+  /** The first position from this one on that nobody may have left out by then; Infinity when there is none. */
+  nextKept(position: number, by: number): number {
     let next = Math.max(1, position)
-    while (next <= this.events.length && this.isHidden(next)) next++
+    while (next <= this.events.length && this.isHidden(next, by)) next++
     return next > this.events.length ? Infinity : next
   }
 
   /** The same for a stream's revisions. */
-  nextKeptRevision(stream: string, revision: number): number {
-    const next = Math.max(0, revision, this.#hidden.get(stream) ?? 0)
+  nextKeptRevision(stream: string, revision: number, by: number): number {
+    const hidden = this.#hidden.get(stream) ?? []
+    let next = Math.max(0, revision)
+    while ((hidden[next] ?? Infinity) < by) next++
     return next < (this.#byStream.get(stream)?.length ?? 0) ? next : Infinity
   }
 

@@ -154,6 +154,7 @@ export class BoundaryClient {
     history.queries.push({
       client: name,
       call,
+      returned: world.stamp(),
       consistency,
       direction,
       filter,

@@ -144,9 +144,9 @@ export function drawPlan(dice: Dice, mode: Mode): SeedPlan {
 function drawRetention(dice: Dice): RetentionRates {
   const wildMs = dice.scaled(10_000, 1e12) * (dice.chance(0.5) ? 1 : -1)
   return {
-    clockMsMax: dice.scaled(1, 5_000),
-    wildMs: dice.chance(0.5) ? wildMs : 0,
-    isWildAnew: dice.chance(0.3),
+    clockMsMax: dice.scaled(10, 10_000),
+    wildMs: dice.chance(0.6) ? wildMs : 0,
+    isWildAnew: dice.chance(0.5),
     pieceBytes: Math.round(dice.scaled(300, 20_000)),
     reclaimPassMs: dice.scaled(100, 5_000),
     reclaimDeadShareMin: dice.scaled(0.05, 0.8),

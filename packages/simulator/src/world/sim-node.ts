@@ -4,17 +4,7 @@
  */
 import { hostProtocol, type ProtocolDefinition } from '@synod/consensus'
 import { protocol, type PaxosMessage } from '@synod/consensus-paxos'
-import {
-  createEventMachine,
-  openEventStore,
-  startReclaiming,
-  startTicking,
-  type EventMachine,
-  type EventStore,
-  type Reclaiming,
-  type Ticking,
-  type Verdict,
-} from '@synod/events'
+import { createEventMachine, openEventStore, type EventMachine, type EventStore, type Verdict } from '@synod/events'
 import { openVirtualLog, type Genesis, type OrderedLog, type StateMachine } from '@synod/log'
 import type { NodeId } from '@synod/transport'
 import { verdictText } from '../checkers/log-model.ts'
@@ -22,20 +12,15 @@ import type { Dice } from './dice.ts'
 import { Disk } from './disk.ts'
 import { Life, type Clock } from './life.ts'
 import { ReadDisk } from './read-disk.ts'
+import { beginning, drawWall, startRetaining, stopRetaining, type Retaining } from './retaining.ts'
 import type { Surroundings } from './surroundings.ts'
 
-export interface Serving {
+export interface Serving extends Retaining {
   readonly life: Life
   readonly log: OrderedLog<Verdict>
   /** Absent: the store was wiped. */
   readonly events?: EventStore
-  /** Where some client says what streams keep. */
-  readonly ticking?: Ticking
-  readonly reclaiming?: Reclaiming
 }
-
-/** Milliseconds since 1970 at the beginning of a run. */
-const beginning = 1_700_000_000_000
 
 /** A clean stop has to end within this. */
 const stopMsMax = 30_000
@@ -70,7 +55,9 @@ export class SimNode {
     this.disk = new Disk(world, dice.named('disk'), plan.disk, tally, hasRetention ? plan.retention.pieceBytes : undefined)
     this.disk.onReclaim = (slots) => around.archive.add(id, slots)
     this.readDisk = new ReadDisk(dice.named('read side'), plan.readDisk, tally, hasRetention)
-    this.#wall = this.#drawWall(members.indexOf(id) === 0 && members.length > 1)
+    // Of a node alone it is the only one, and all would be as it says.
+    const isWild = members.indexOf(id) === 0 && members.length > 1
+    this.#wall = drawWall(around, this.#clock.rate, isWild, dice.named('wall clock'))
   }
 
   get life(): Life | undefined {
@@ -138,11 +125,10 @@ export class SimNode {
     if (serving === undefined || this.#isStopping) return
     this.#isStopping = true
     this.#tell('stop', '')
-    const { life, log, events, ticking, reclaiming } = serving
+    const { life, log, events } = serving
     const close = async (): Promise<void> => {
       if (this.#dice.chance(0.5)) await log.stepDown()
-      ticking?.stop()
-      await reclaiming?.stop()
+      await stopRetaining(serving)
       await events?.close()
       await log.close()
     }
@@ -220,28 +206,8 @@ export class SimNode {
       if (text !== role && life.isAlive) this.#tell('role', text)
       role = text
     })
-    this.#serving = { life, log: opened, events, ...this.#startRetention(life, opened, machine) }
-  }
-
-  #startRetention(life: Life, log: OrderedLog<Verdict>, machine: EventMachine): Pick<Serving, 'ticking' | 'reclaiming'> {
-    const { plan, onViolation } = this.#around
-    if (plan.workload.retentionClients === 0) return {}
-    const { reclaimPassMs, reclaimDeadShareMin } = plan.retention
-    const warn = (message: string): void => onViolation({ kind: 'node', message: `${life.name} warned: ${message}` })
-    return {
-      ticking: startTicking({ log, machine, self: this.id, voters: () => this.#members, now: this.#wall, scheduler: life }),
-      reclaiming: startReclaiming({ log, machine, passMs: reclaimPassMs, reclaimDeadShareMin, workShareMax: 0.5, scheduler: life, warn }),
-    }
-  }
-
-  /** The clock by which it ticks: a little wrong, or, on one node, very much. */
-  #drawWall(mayBeWild: boolean): () => number {
-    const { world, plan } = this.#around
-    const { clockMsMax, wildMs, isWildAnew } = plan.retention
-    const dice = this.#dice.named('wall clock')
-    const offset = dice.between(-clockMsMax, clockMsMax)
-    if (!mayBeWild || wildMs === 0) return () => beginning + offset + world.now * this.#clock.rate
-    return () => beginning + world.now + wildMs * (isWildAnew ? dice.between(-1, 1) : 1)
+    const options = { self: this.id, members: this.#members, life, log: opened, machine, wall: this.#wall }
+    this.#serving = { life, log: opened, events, ...startRetaining(this.#around, options) }
   }
 
   #definition(options: string): ProtocolDefinition<PaxosMessage> {
@@ -266,7 +232,7 @@ export class SimNode {
         if (!life.isAlive) return
         const hash = log()?.status().hash
         if (hash === undefined) return
-        agreement.onApplied(this.id, slot, hash)
+        agreement.onApplied(this.id, slot, hash, world.stamped)
         recorder.onApplied(this.id, slot)
         trace.add(world.now, this.id, 'apply', `${slot} ${hash.slice(0, 12)}`)
         const violation = agreement.violations[0]

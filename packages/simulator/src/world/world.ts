@@ -41,6 +41,11 @@ export class World {
     return this.#turns
   }
 
+  /** The last one. */
+  get stamped(): number {
+    return this.#stamp
+  }
+
   /** Counts up: orders what happens at one moment, for histories. */
   stamp(): number {
     return ++this.#stamp
