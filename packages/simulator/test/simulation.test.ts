@@ -34,7 +34,7 @@ describe('simulation', () => {
       for (const what of ['changes of retention answered', 'hidden events', 'pieces given back'])
         expect(of?.counts[what]).toBeGreaterThan(500)
     }
-  }, 240_000)
+  }, 480_000)
 
   // Each took more than six seconds while dead peers were asked first, again and again; the unit is in packages/consensus/test/catch-up.test.ts.
   test.each([

@@ -13,6 +13,10 @@ const retentionModel: Killer = {
   test: 'what is visible, the last revision and the metadata are as the model says',
 }
 const tickingTest = (test: string): Killer => ({ by: 'test', folder, file: 'ticking.test.ts', test })
+const seeds: readonly Killer[] = [
+  { by: 'seeds', mode: 'basic', seedsMax: 200 },
+  { by: 'seeds', mode: 'multi', seedsMax: 200 },
+]
 const storeTest = (test: string): Killer => ({ by: 'test', folder: log, file: 'memory-log-store.test.ts', test })
 
 export const faultsOfRetention: readonly PlantedFault[] = [
@@ -26,7 +30,7 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: 'this.#change(state, { ...retention, metadata }, at)',
       },
     ],
-    killers: [retentionTest('a larger maxCount brings nothing back'), retentionModel],
+    killers: [...seeds, retentionTest('a larger maxCount brings nothing back'), retentionModel],
   },
   {
     name: 'tombstone-forgotten-at-a-restart',
@@ -38,7 +42,7 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: 'const isTombstoned = reader.bool() && version < 0',
       },
     ],
-    killers: [retentionTest('deleting again is the same after a restart, too'), retentionModel],
+    killers: [...seeds, retentionTest('deleting again is the same after a restart, too'), retentionModel],
   },
   {
     name: 'one-clock-moves-retention-time',
@@ -50,7 +54,11 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: 'return clocks.at(-1) ?? 0',
       },
     ],
-    killers: [retentionTest('one clock that is years wrong moves nothing'), tickingTest('a store into which nobody appends expires')],
+    killers: [
+      ...seeds,
+      retentionTest('one clock that is years wrong moves nothing'),
+      tickingTest('a store into which nobody appends expires'),
+    ],
   },
   {
     name: 'age-by-the-nodes-own-clock',
@@ -62,7 +70,7 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: 'return this.#horizon.at(Date.now() - ageMs)',
       },
     ],
-    killers: [tickingTest('a store into which nobody appends expires')],
+    killers: [...seeds, tickingTest('a store into which nobody appends expires')],
   },
   {
     name: 'reclaim-resurrects',
@@ -106,7 +114,7 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: 'slot.index > to',
       },
     ],
-    killers: [storeTest('a reclaimed slot is never read whole')],
+    killers: [...seeds, storeTest('a reclaimed slot is never read whole')],
   },
   {
     name: 'reclaimed-slot-skipped-in-postgres',
@@ -135,7 +143,7 @@ export const faultsOfRetention: readonly PlantedFault[] = [
         replace: '(revisions[event] ?? 0) <= belowRevision || firstPosition',
       },
     ],
-    killers: [{ by: 'test', folder, file: 'reclaiming.test.ts', test: 'of a log of which nine tenths are hidden' }],
+    killers: [...seeds, { by: 'test', folder, file: 'reclaiming.test.ts', test: 'of a log of which nine tenths are hidden' }],
   },
   {
     name: 'reclaimed-before-every-voter-has-it',
