@@ -25,7 +25,7 @@ export function appendAnswer(verdict: Verdict, expectations: readonly StreamChec
     case 'streamTombstoned':
       throw new EventStoreError(
         'stream_tombstoned',
-        `stream ${JSON.stringify(expectations[verdict.write]?.stream)} was deleted for good: nothing was written; use another stream`,
+        `stream ${JSON.stringify(expectations[verdict.write]?.stream)} was deleted for ever (tombstoned): nothing was written; use another stream`,
       )
     case 'eventIdConflict':
       throw new EventStoreError(

@@ -165,7 +165,7 @@ export class StoreReads {
     if (signal?.aborted === true)
       throw new EventStoreError(
         'aborted',
-        `the read was aborted while this node was at position ${this.#machine.position()}, short of ${atLeast}`,
+        `the read was aborted while this node was at position ${this.#machine.position()}, short of ${atLeast}: read again, at another node, or ask for less`,
       )
     if (this.#isClosed) this.#proposing.checkOpen()
   }

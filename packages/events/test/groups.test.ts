@@ -79,6 +79,22 @@ class Reader {
 const named = ({ stream, revision, attempt }: GroupEvent): string => `${stream}@${revision} #${attempt}`
 
 describe('a group', () => {
+  test('that begins ahead of the head has no lag', async () => {
+    const { store } = await open({ from: 1000 })
+    expect(await store.groups.get('g')).toMatchObject({ settled: 999, lag: 0 })
+  })
+
+  test('takes a position that is acknowledged twice at once as one', async () => {
+    const { store } = await open({ partitions: 1 })
+    await append(store, 'a')
+    const reader = new Reader(store)
+    const given = await reader.event()
+    reader.acknowledge(given, given)
+    await reader.until('settled', given.position)
+    expect(reader.told.filter(({ kind }) => kind === 'stale')).toEqual([])
+    await reader.end()
+  })
+
   // simulate --protocol basic --seed 3000, with retention: an event that had failed was hidden before it was delivered again.
   test('passes what failed and is hidden by now', async () => {
     const { store } = await open({ partitions: 1 })

@@ -4,7 +4,7 @@ import type { HttpLimits } from '../config/node-config.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { encodeList } from './event-json.ts'
 import { encodeParked, groupShape, parkedDefault, parkedMax, replayShape, withoutPartitions } from './group-json.ts'
-import { parseBody, shapedAs } from './json-body.ts'
+import { objectBody } from './json-body.ts'
 import { integerOf, parseQuery } from './query.ts'
 import type { BodyReader } from './read-body.ts'
 import { serving } from './serving.ts'
@@ -30,7 +30,7 @@ export function groupRoutes(app: FastifyInstance, node: NodeView, limits: HttpLi
     parseQuery(request.raw.url ?? '', [])
     const { groups } = serving(node)
     return bodies.withBody(request.raw, (body) => {
-      const definition = body.length === 0 ? {} : shapedAs(groupShape, parseBody(body, limits.jsonDepthMax, 'an object'), '')
+      const definition = body.length === 0 ? {} : objectBody(body, limits.jsonDepthMax, groupShape)
       return inTime(reply, () => groups.put(request.params.group, definition))
     })
   })
@@ -52,7 +52,7 @@ export function groupRoutes(app: FastifyInstance, node: NodeView, limits: HttpLi
     parseQuery(request.raw.url ?? '', [])
     const { groups } = serving(node)
     return bodies.withBody(request.raw, (body) => {
-      const asked = body.length === 0 ? {} : shapedAs(replayShape, parseBody(body, limits.jsonDepthMax, 'an object'), '')
+      const asked = body.length === 0 ? {} : objectBody(body, limits.jsonDepthMax, replayShape)
       return inTime(reply, () => groups.replay(request.params.group, asked))
     })
   })

@@ -2,7 +2,7 @@
 import type { Bytes } from '@synod/codec'
 import type { z } from 'zod'
 import { invalidArgument } from './http-error.ts'
-import { jsonDepth } from './json-members.ts'
+import { jsonDepth, membersOfObject, type JsonMember } from './json-members.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -23,6 +23,24 @@ export function parseBody(body: Bytes, jsonDepthMax: number, shape: string): unk
   } catch (error) {
     throw invalidArgument(`the body is not JSON: ${(error as Error).message.slice(0, 200)}`)
   }
+}
+
+/** A body that is one object, of the shape of the schema; each key of it stands there once. @throws HttpError 400 */
+export function objectBody<T>(body: Bytes, jsonDepthMax: number, schema: z.ZodType<T>): T {
+  const value = shapedAs(schema, parseBody(body, jsonDepthMax, 'an object'), '')
+  textsOf(membersOfObject(body), '')
+  return value
+}
+
+/** The values as text, by key. A key that stands there twice would be read once here and once there. @throws HttpError 400 */
+export function textsOf(members: readonly JsonMember[], path: string): ReadonlyMap<string, Bytes> {
+  const texts = new Map<string, Bytes>()
+  for (const { key, value } of members) {
+    const name = String(JSON.parse(utf8.decode(key)))
+    if (texts.has(name)) throw invalidArgument(`${path === '' ? name : `${path}.${name}`} stands there twice`)
+    texts.set(name, value)
+  }
+  return texts
 }
 
 /** What is wrong is named by its path, below `what`. @throws HttpError 400 */

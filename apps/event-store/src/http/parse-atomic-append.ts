@@ -7,12 +7,11 @@ import type { Bytes } from '@synod/codec'
 import type { AppendCondition, AtomicAppendRequest, StreamCheck, StreamEvents } from '@synod/events'
 import { expectedShape as expected } from './expected-shape.ts'
 import { invalidArgument } from './http-error.ts'
-import { parseBody, shapedAs } from './json-body.ts'
-import { membersOfObject, membersOfObjects, type JsonMember } from './json-members.ts'
+import { parseBody, shapedAs, textsOf } from './json-body.ts'
+import { membersOfObject, membersOfObjects } from './json-members.ts'
 import { checkEventCount, eventsOf } from './parse-events.ts'
 
 const shape = '{writes: [{stream, expected?, events}], checks?: [{stream, expected}], condition?: {failIfEventsMatch: {items}, after?}}'
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 const count = z.int('must be an integer').min(0, 'must not be negative')
 const text = z.string('must be a string').refine((value) => value.isWellFormed(), 'holds half a surrogate pair')
@@ -53,15 +52,4 @@ export function parseAtomicAppend(body: Bytes, jsonDepthMax: number): Omit<Atomi
     return { ...head, events: proposed }
   })
   return { writes: parsed, ...rest }
-}
-
-/** A key that stands there twice would be read once here and once there. */
-function textsOf(members: readonly JsonMember[], path: string): ReadonlyMap<string, Bytes> {
-  const texts = new Map<string, Bytes>()
-  for (const { key, value } of members) {
-    const name = String(JSON.parse(utf8.decode(key)))
-    if (texts.has(name)) throw invalidArgument(`${path === '' ? name : `${path}.${name}`} stands there twice`)
-    texts.set(name, value)
-  }
-  return texts
 }

@@ -4,7 +4,7 @@ import type { StreamInfo } from '@synod/events'
 import type { HttpLimits } from '../config/node-config.ts'
 import type { NodeView } from '../node/node-view.ts'
 import { expectedOf } from './append-route.ts'
-import { parseBody, shapedAs } from './json-body.ts'
+import { objectBody } from './json-body.ts'
 import { parseQuery, wordOf } from './query.ts'
 import type { BodyReader } from './read-body.ts'
 import { sightOf, storeFor, streamReadOptionsOf } from './read-routes.ts'
@@ -28,7 +28,7 @@ export function streamRoutes(app: FastifyInstance, node: NodeView, limits: HttpL
     parseQuery(request.raw.url ?? '', [])
     const { retention } = serving(node)
     return bodies.withBody(request.raw, (body) => {
-      const metadata = shapedAs(metadataShape, parseBody(body, jsonDepthMax, 'an object'), '')
+      const metadata = objectBody(body, jsonDepthMax, metadataShape)
       return withDeadline(reply.raw, answerMillisecondsMax, (signal) => retention.setMetadata(request.params.stream, metadata, { signal }))
     })
   })

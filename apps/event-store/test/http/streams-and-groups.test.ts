@@ -21,6 +21,17 @@ const put = (path: string, body: unknown) =>
   ask(served.url + path, { method: 'PUT', body: typeof body === 'string' ? body : JSON.stringify(body) })
 const destroy = (path: string) => ask(served.url + path, { method: 'DELETE' })
 
+test.each([
+  ['/streams/s/metadata', '{"maxCount": 1, "maxCount": 2}', 'maxCount'],
+  ['/groups/g', '{"partitions": 2, "partitions": 3}', 'partitions'],
+])('%s refuses a key that stands there twice', async (path, body, name) => {
+  expect(await put(path, body)).toMatchObject({
+    status: 400,
+    body: { code: 'invalid_argument', message: expect.stringContaining(`${name} stands there twice`) },
+  })
+  expect([...served.store.retention.asked, ...served.store.groups.asked]).toEqual([])
+})
+
 describe('a stream', () => {
   test('says how long it is, and what its last event is', async () => {
     const { body } = await ask(`${served.url}/streams/a%2Fb/info?consistency=local&atLeast=3`)

@@ -110,7 +110,7 @@ export class GroupDispatcher implements EventSource {
   }
 
   acknowledge(consumer: LocalConsumer, generation: number, positions: readonly number[]): void {
-    const stale = positions.filter((position) => this.#take(consumer, generation, position)?.acknowledge(position) !== true)
+    const stale = [...new Set(positions)].filter((position) => this.#take(consumer, generation, position)?.acknowledge(position) !== true)
     this.#answered(consumer, generation, stale)
   }
 

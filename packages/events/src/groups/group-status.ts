@@ -32,7 +32,8 @@ export function groupStatus(view: GroupView, here: Pick<GroupDispatcher, 'here'>
       partitions: counts.get(id) ?? 0,
     })),
     settled,
-    lag: at.head - settled,
+    // A group may begin ahead of the head.
+    lag: Math.max(0, at.head - settled),
     parked: view.parked,
     ...(why !== undefined && { why }),
     partitions,

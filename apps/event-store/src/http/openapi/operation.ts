@@ -7,7 +7,7 @@ const refusals: Readonly<Record<number, string>> = {
   404: 'There is no such stream, or group.',
   408: 'The body, or the whole request, did not come in time.',
   409: 'Nothing was written: a stream is not as expected, an event matches the condition, the ids or the key belong to something else, or the group is another one.',
-  410: 'The stream was ended for ever: `stream_tombstoned`.',
+  410: 'The stream was deleted for ever: `stream_tombstoned`.',
   413: 'A bound of docs/limits.md.',
   415: '`content-encoding` is not `identity`.',
   426: 'What asks is no WebSocket.',
