@@ -2,7 +2,7 @@
  * A consumer of a group: connects to some node, handles what comes (acknowledges, rejects, or does nothing so that the deadline
  * passes), and connects elsewhere when the connection breaks. It writes down what was delivered and what was told to be settled.
  */
-import { EventStoreError, type GroupConsumer as Consumer, type GroupDefinition, type Rejection } from '@synod/events'
+import type { GroupConsumer as Consumer, GroupDefinition, Rejection } from '@synod/events'
 import type { GroupDelivery, GroupHistory } from '../checkers/groups.ts'
 import type { SeenEvent } from '../checkers/history.ts'
 import type { Violation } from '../checkers/violation.ts'
@@ -11,6 +11,7 @@ import type { SimNode } from '../world/sim-node.ts'
 import type { Tally } from '../world/tally.ts'
 import type { World } from '../world/world.ts'
 import { seen } from './sim-event.ts'
+import { visit, type Visit } from './visit.ts'
 
 /** A group of the run, and what its consumers saw. */
 export interface GroupWatched {
@@ -85,45 +86,30 @@ export class GroupConsumer {
     if (serving?.events === undefined || !serving.life.isAlive) return
     const { life, events } = serving
     tally.add('group connections')
-    await new Promise<void>((resolve) => {
-      const aborting = new AbortController()
-      let isOpen = true
-      const end = (): void => {
-        if (!isOpen) return
-        isOpen = false
-        forget()
-        world.defer(() => aborting.abort(), life)
-        resolve()
-      }
-      const forget = life.onDeath(end)
-      this.#break = end
-      const follow = async (): Promise<void> => {
+    const expected = ['unavailable', 'busy', 'aborted', 'group_not_found']
+    const onOther = (error: unknown): void =>
+      this.#options.onViolation({ kind: 'group', message: `${name} at ${life.name}: ${String(error)}` })
+    await visit({ world, life, expected, onOther }, (opened) => {
+      const { signal, isOpen, leave } = opened
+      this.#break = leave
+      return async () => {
         await events.groups.put(group, definition)
-        if (!isOpen) return
-        const consumer = events.groups.consume(group, { consumer: name, signal: aborting.signal })
+        if (!isOpen()) return
+        const consumer = events.groups.consume(group, { consumer: name, signal })
         for await (const message of consumer.messages()) {
-          if (!isOpen) return
+          if (!isOpen()) return
           if (message.kind === 'events')
-            for (const event of message.events) this.#take(consumer, { ...event, generation: message.generation }, () => isOpen, end)
+            for (const event of message.events) this.#take(consumer, { ...event, generation: message.generation }, opened)
           else if (message.kind === 'settled') this.#onSettled(message.generation, message.positions)
         }
       }
-      world.defer(() => {
-        follow().then(end, (error: unknown) => {
-          const code = error instanceof EventStoreError ? error.code : ''
-          if (!['unavailable', 'busy', 'aborted', 'group_not_found'].includes(code))
-            this.#options.onViolation({ kind: 'group', message: `${name} at ${life.name}: ${String(error)}` })
-          end()
-        })
-      }, life)
     })
   }
 
   #take(
     consumer: Consumer,
     event: Parameters<typeof seen>[0] & { readonly partition: number; readonly attempt: number; readonly generation: number },
-    isOpen: () => boolean,
-    end: () => void,
+    { isOpen, leave }: Visit,
   ): void {
     const { world, dice, name, history, tally } = this.#options
     const { generation, partition, attempt, position } = event
@@ -136,7 +122,7 @@ export class GroupConsumer {
       : dice.pick(['acknowledge', 'acknowledge', 'acknowledge', 'acknowledge', 'retry', 'park', 'skip', 'nothing', 'break'])
     world.after(dice.exponential(handleMsMean), () => {
       if (!isOpen()) return
-      if (fate === 'break' && dice.chance(0.1)) return end()
+      if (fate === 'break' && dice.chance(0.1)) return leave()
       if (fate === 'acknowledge' || fate === 'break') {
         history.acknowledgements.push({ position, generation })
         history.unanswered.delete(position)

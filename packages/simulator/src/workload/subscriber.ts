@@ -10,6 +10,7 @@ import type { SimNode } from '../world/sim-node.ts'
 import type { Tally } from '../world/tally.ts'
 import type { World } from '../world/world.ts'
 import { seen } from './sim-event.ts'
+import { visit } from './visit.ts'
 
 export interface SubscriberOptions {
   readonly name: string
@@ -89,29 +90,21 @@ export class Subscriber {
       messages,
     })
     tally.add('subscriptions')
-    await new Promise<void>((resolve) => {
-      const aborting = new AbortController()
-      let isOpen = true
-      const end = (): void => {
-        if (!isOpen) return
-        isOpen = false
-        forget()
-        world.defer(() => aborting.abort(), life)
-        resolve()
-      }
-      const forget = life.onDeath(end)
-      this.#break = end
+    const onOther = (error: unknown): void =>
+      this.#options.onViolation({ kind: 'subscription', message: `${name} at ${life.name}: ${String(error)}` })
+    await visit({ world, life, expected: ['unavailable', 'busy'], onOther }, ({ signal, isOpen, leave }) => {
+      this.#break = leave
       const take = (message: SubscriptionSeen): void => {
-        if (!isOpen) return
+        if (!isOpen()) return
         messages.push(message)
         tally.add('subscription messages')
         if (message.kind === 'event') this.#position = message.event.position
         else if (message.kind !== 'fellBehind') this.#checkpoint = message.position
-        if (dice.chance(0.002)) end()
+        if (dice.chance(0.002)) leave()
       }
-      const follow = async (): Promise<void> => {
+      return async () => {
         let arrival = 0
-        for await (const message of events.subscribe({ ...options, signal: aborting.signal })) {
+        for await (const message of events.subscribe({ ...options, signal })) {
           const told: readonly SubscriptionSeen[] =
             message.kind === 'events' ? message.events.map((event) => ({ kind: 'event', event: seen(event) })) : [message]
           arrival = Math.max(arrival, world.now + dice.exponential(1))
@@ -119,13 +112,6 @@ export class Subscriber {
           if (this.#isSlow && this.#options.slowMs > 0) await life.sleep(dice.exponential(this.#options.slowMs))
         }
       }
-      world.defer(() => {
-        follow().then(end, (error: unknown) => {
-          const isNode = error instanceof Error && 'code' in error && (error.code === 'unavailable' || error.code === 'busy')
-          if (!isNode) this.#options.onViolation({ kind: 'subscription', message: `${name} at ${life.name}: ${String(error)}` })
-          end()
-        })
-      }, life)
     })
   }
 }
