@@ -42,13 +42,15 @@ export function checkGroup(group: string, history: GroupHistory, end: GroupEnd):
     if (!isHidden && position <= end.settled && !delivered.has(position) && !parked.has(position))
       accuse(`position ${position} of ${key} was skipped`)
   checkOrder(history.deliveries, keys, accuse)
-  const settledAt = new Map<number, number>()
-  for (const { position, at } of history.settled) if (!settledAt.has(position)) settledAt.set(position, at)
+  const settledAt = new Map<number, { readonly at: number; readonly generation: number }>()
+  for (const { position, at, generation } of history.settled) if (!settledAt.has(position)) settledAt.set(position, { at, generation })
   const acknowledged = new Set(history.acknowledgements.map(({ position }) => position))
   const rejected = new Set(history.rejections.map(({ position }) => position))
-  for (const { event, at, consumer } of history.deliveries) {
+  for (const { event, at, consumer, generation } of history.deliveries) {
     const before = settledAt.get(event.position)
-    if (before !== undefined && before < at) accuse(`position ${event.position} was settled, and came again to ${consumer}`)
+    // A node that was cut off delivers in its generation until it hears of a newer one: what its consumers say is stale.
+    if (before !== undefined && generation < before.generation) continue
+    if (before !== undefined && before.at < at) accuse(`position ${event.position} was settled, and came again to ${consumer}`)
   }
   for (const position of parked)
     if (settledAt.has(position) && acknowledged.has(position) && !rejected.has(position) && !history.unanswered.has(position))
