@@ -5,16 +5,18 @@
  *
  * 1. Windows: of each list the newest postings, more and more until a list is known whole that no list known in part can
  *    undercut, or as many as a condition may scan.
- * 2. Membership: whether the postings of lists that may drive stand in the others, where their windows do not say.
- * 3. Places: the streams of what matches, once something may be hidden.
+ * 2. Membership: whether the postings of lists that may drive stand in the others, where their windows do not say. And places:
+ *    the streams of what matches, once something may be hidden. Both newest first, in steps, and no further than judging
+ *    may come, which shares its bound between the items of a condition (condition-search.ts).
  */
 import { recordTagsAt } from '@synod/event-record'
 import { commandKind } from './command-kinds.ts'
 import type { PrefetchedBatch } from './command-part.ts'
 import { listsOf, type Condition } from './condition.ts'
-import { costOf, type BatchItem } from './condition-item.ts'
+import { costOf, standsInAll, type BatchItem } from './condition-item.ts'
 import { ConditionList } from './condition-list.ts'
-import { ConditionPlaces, type ConditionSources, type Place } from './condition-places.ts'
+import { ConditionPlaces, descending, type ConditionSources, type Place } from './condition-places.ts'
+import { countLeast, leftFor, searchOf, type ItemSearch } from './condition-search.ts'
 import type { PostingsQuestion } from './read-side.ts'
 import type { StreamState } from './stream-state.ts'
 import { TermWindow } from './term-window.ts'
@@ -22,8 +24,17 @@ import type { Term } from './terms.ts'
 
 /** Postings of a list that are loaded at first; then eight times as many. */
 const firstLimit = 64
+/** Postings of one list that are looked up at first, and the most that those of one condition begin in one round; then four times as many. */
+const firstStep = 64
+const roundMax = 1024
 /** Of the read side's port. */
 const questionsMax = 1024
+
+/** What the next round asks of the read side: whether positions stand under a term, and where they stand in streams. */
+interface Wanted {
+  readonly members: Map<TermWindow, Set<number>>
+  readonly places: Set<number>
+}
 
 export class ConditionBatch {
   readonly #sources: ConditionSources
@@ -35,7 +46,9 @@ export class ConditionBatch {
   /** Something may be hidden when a command of the batch is judged. */
   readonly #mayHide: boolean
   readonly #places: ConditionPlaces
-  #added: ReadonlyMap<Term, number> | undefined
+  readonly #head: number
+  #added: ReadonlyMap<Term, ReadonlySet<number>> | undefined
+  #events = 0
 
   /** `head` is the last position that is applied. */
   constructor(sources: ConditionSources, scanMax: number, conditions: readonly Condition[], batch: PrefetchedBatch, head: number) {
@@ -43,6 +56,7 @@ export class ConditionBatch {
     this.#scanMax = scanMax
     this.#batch = batch
     this.#cut = sources.postings.cut
+    this.#head = head
     for (const condition of conditions) this.#items.set(condition, this.#itemsOf(condition))
     const appendsOnly = batch.commands.every((command) => command.session === 0 || commandKind(command) === 'append')
     this.#mayHide = !sources.visibility.hidesNothing || !appendsOnly
@@ -87,7 +101,9 @@ export class ConditionBatch {
 
   #itemsOf({ after, items }: Condition): readonly BatchItem[] {
     const of = (kind: 'type' | 'tag', text: string): TermWindow => this.#window(this.#sources.postings.termOf(kind, text))
-    return items.map((item) => ({ after, lists: listsOf(item, of).map((windows) => new ConditionList(windows)), limit: 0 }))
+    const all = items.map((item) => ({ after, lists: listsOf(item, of).map((windows) => new ConditionList(windows)), limit: 0 }))
+    const seen = new Set<string>()
+    return items.length === 1 ? all : all.filter((item) => seen.size < seen.add(termsOf(item)).size)
   }
 
   #window(term: Term): TermWindow {
@@ -100,15 +116,26 @@ export class ConditionBatch {
 
   async #load(items: readonly BatchItem[]): Promise<void> {
     // What is in memory now may be flushed while the rest is loaded.
-    if (this.#mayHide) for (const item of items) this.#places.keepRecent(item, this.#scanMax)
+    if (this.#mayHide) for (const of of this.#items.values()) this.#keepRecent(of)
     for (let next = items; ;) {
       next = next.filter((item) => !this.#isDecided(item))
       if (next.length === 0) break
       await this.#loadWindows(next)
     }
-    await this.#loadMembership(items.filter(({ after, lists }) => lists.length > 1 && after < this.#cut))
-    if (!this.#mayHide) return
-    for (const item of items) await this.#places.load(item, this.mayDrive(item), this.#scanMax)
+    await this.#loadMatches()
+  }
+
+  #keepRecent(items: readonly BatchItem[]): void {
+    const searches: ItemSearch[] = []
+    for (const item of items) {
+      // Any list may drive, as nothing is known of what is flushed.
+      const search = searchOf(item, item.lists, this.#matching(item, items.length), 0)
+      const left = leftFor(search, searches, this.#scanMax)
+      if (left === undefined) continue
+      this.#places.keepRecent(item, left)
+      countLeast(search, left, (position) => this.#places.isHidden(position))
+      searches.push(search)
+    }
   }
 
   /** Enough of the lists is known, whatever the batch adds. */
@@ -124,28 +151,45 @@ export class ConditionBatch {
     for (const list of lists) {
       if (!list.isWhole(after)) continue
       let count = list.countAbove(after, least)
-      for (const { term } of list.windows) if (count < least) count += this.#addedTo(term)
+      for (const { term } of list.windows) if (count < least) count += this.#addedTo(term)?.size ?? 0
       least = Math.min(least, count)
     }
     return least
   }
 
-  /** How many events of the batch have the term; refused ones count too. */
-  #addedTo(term: Term): number {
-    this.#added ??= this.#countAdded()
-    return this.#added.get(term) ?? 0
+  /** The events of the batch that have the term; refused ones count too. */
+  #addedTo(term: Term): ReadonlySet<number> | undefined {
+    this.#added ??= this.#eventsByTerm()
+    return this.#added.get(term)
   }
 
-  #countAdded(): ReadonlyMap<Term, number> {
-    const counts = new Map<Term, number>()
+  #eventsByTerm(): ReadonlyMap<Term, ReadonlySet<number>> {
+    const events = new Map<Term, Set<number>>()
     for (const { blobs } of this.#batch.commands) {
       for (const blob of blobs) {
         const tagsAt = recordTagsAt(blob)
         if (tagsAt === 0) continue
-        for (const term of this.#sources.postings.termsOf(blob, tagsAt)) counts.set(term, (counts.get(term) ?? 0) + 1)
+        const event = this.#events++
+        for (const term of this.#sources.postings.termsOf(blob, tagsAt)) {
+          const known = events.get(term)
+          if (known === undefined) events.set(term, new Set([event]))
+          else known.add(event)
+        }
       }
     }
-    return counts
+    return events
+  }
+
+  /** The events of the batch that may match. Nobody asks where a condition has one item. */
+  #matching({ lists }: BatchItem, items: number): ReadonlySet<number> {
+    if (items === 1) return new Set()
+    this.#added ??= this.#eventsByTerm()
+    const [first, ...others] = lists.map(({ windows }) => windows.map(({ term }) => this.#addedTo(term)))
+    if (first === undefined) return new Set(Array.from({ length: this.#events }, (_, event) => event))
+    const isIn = (sets: typeof first, event: number): boolean => sets.some((events) => events?.has(event) === true)
+    const found = new Set<number>()
+    for (const events of first) for (const event of events ?? []) if (others.every((sets) => isIn(sets, event))) found.add(event)
+    return found
   }
 
   async #loadWindows(items: readonly BatchItem[]): Promise<void> {
@@ -171,9 +215,74 @@ export class ConditionBatch {
     }
   }
 
-  async #loadMembership(items: readonly BatchItem[]): Promise<void> {
-    const asked = new Map<TermWindow, Set<number>>()
-    for (const item of items) for (const list of this.mayDrive(item)) this.#collectUnknown(item, list, asked)
+  async #loadMatches(): Promise<void> {
+    const conditions = [...this.#items.values()].map((items) =>
+      items.map((item) => searchOf(item, this.mayDrive(item), this.#matching(item, items.length), firstStep)),
+    )
+    for (;;) {
+      const wanted: Wanted = { members: new Map(), places: new Set() }
+      for (const searches of conditions) this.#collect(searches, wanted)
+      if (wanted.members.size + wanted.places.size === 0) return
+      await this.#askMembership(wanted.members)
+      await this.#places.load([...wanted.places])
+    }
+  }
+
+  /** What judging a condition may ask next. */
+  #collect(searches: readonly ItemSearch[], to: Wanted): void {
+    let begun = 0
+    for (const [at, search] of searches.entries()) {
+      if (search.isLoaded) continue
+      if (begun >= roundMax) return
+      const left = leftFor(search, searches.slice(0, at), this.#scanMax)
+      const unknown = left === undefined ? 0 : this.#collectItem(search, left, to)
+      begun += unknown
+      search.isLoaded = unknown === 0
+      search.step *= 4
+      if (left !== undefined) countLeast(search, left, (position) => this.#places.isHidden(position))
+    }
+  }
+
+  /** The number of postings of which something is not known yet. */
+  #collectItem({ item, drivers, step }: ItemSearch, left: number, to: Wanted): number {
+    const { after, lists } = item
+    if (after >= this.#cut) return 0
+    if (lists.length === 0) {
+      const positions = descending(this.#head, Math.max(after, this.#head - left))
+      return this.#collectFrom(positions, step, to, () => true)
+    }
+    let unknown = 0
+    for (const driver of drivers) {
+      const room = Math.floor(left / costOf(lists, driver))
+      unknown += this.#collectFrom(take(driver.newest(after), room), step, to, (position) => {
+        const stands = standsInAll(lists, driver, position)
+        if (stands === undefined) for (const list of lists) if (list !== driver) collectMembers(list, position, to)
+        return stands
+      })
+    }
+    return unknown
+  }
+
+  #collectFrom(positions: Iterable<number>, step: number, { places }: Wanted, stands: (position: number) => boolean | undefined): number {
+    let unknown = 0
+    for (const position of positions) {
+      if (unknown === step) break
+      const isMatch = stands(position)
+      if (isMatch === false) continue
+      if (isMatch === undefined) {
+        unknown++
+        continue
+      }
+      // Judging ends here.
+      if (!this.#mayHide || this.#places.staysVisible(position)) break
+      if (position > this.#cut || this.#places.get(position) !== undefined) continue
+      unknown++
+      places.add(position)
+    }
+    return unknown
+  }
+
+  async #askMembership(asked: ReadonlyMap<TermWindow, ReadonlySet<number>>): Promise<void> {
     const pairs = [...asked].flatMap(([window, positions]) => Array.from(positions, (position) => ({ window, position })))
     if (pairs.length === 0) return
     const answers = await this.#ask(
@@ -182,25 +291,36 @@ export class ConditionBatch {
     for (const [at, { window, position }] of pairs.entries()) window.asked(position, answers[at]!.length > 0)
   }
 
-  #collectUnknown({ after, lists }: BatchItem, driver: ConditionList, to: Map<TermWindow, Set<number>>): void {
-    const others = lists.filter((list) => list !== driver)
-    let left = Math.floor(this.#scanMax / costOf(lists, driver))
-    for (const position of driver.newest(after)) {
-      if (left-- === 0) break
-      if (others.some((list) => list.standsAt(position) === false)) continue
-      for (const window of others.flatMap(({ windows }) => windows)) {
-        if (window.standsAt(position) !== undefined) continue
-        const positions = to.get(window)
-        if (positions === undefined) to.set(window, new Set([position]))
-        else positions.add(position)
-      }
-    }
-  }
-
   async #ask(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
     const answers: (readonly number[])[] = []
     for (let at = 0; at < questions.length; at += questionsMax)
       answers.push(...(await this.#sources.readSide.postingsOf(questions.slice(at, at + questionsMax))))
     return answers
   }
+}
+
+/** The same for items of the same types and tags. */
+function termsOf({ lists }: BatchItem): string {
+  return lists
+    .flatMap(({ windows }) => windows.map(({ term }) => term))
+    .toSorted()
+    .join(' ')
+}
+
+function collectMembers({ windows }: ConditionList, position: number, { members }: Wanted): void {
+  for (const window of windows) {
+    if (window.standsAt(position) !== undefined) continue
+    const positions = members.get(window)
+    if (positions === undefined) members.set(window, new Set([position]))
+    else positions.add(position)
+  }
+}
+
+function* take(positions: Iterable<number>, count: number): Generator<number, void> {
+  let left = count
+  if (left > 0)
+    for (const position of positions) {
+      yield position
+      if (--left === 0) return
+    }
 }

@@ -8,6 +8,7 @@
  * under which it is looked up; hidden events cost the same. The first that stands in all lists and is visible is the item's match. When
  * the next posting costs more than what is left of `conditionScanMax`, which all items share in their order, judging ends: the condition is
  * violated when an item before has matched, and too broad otherwise. An item without types and tags has one list, of all events.
+ * An item of the same types and tags as one before, in whatever order, is left out and costs nothing (condition-batch.ts).
  */
 import type { Condition } from './condition.ts'
 import { ConditionBatch } from './condition-batch.ts'

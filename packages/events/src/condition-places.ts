@@ -1,9 +1,8 @@
 /**
  * Where events that match a condition stand in their streams, which retention asks for: loaded before the batch is judged, from the
- * tail, the ring of ids or the read side, newest first. Loading ends at one that is visible and stays so through the batch.
+ * tail, the ring of ids or the read side. None is needed below one that is visible and stays so through the batch.
  */
-import { costOf, standsInAll, type BatchItem } from './condition-item.ts'
-import type { ConditionList } from './condition-list.ts'
+import { standsInAll, type BatchItem } from './condition-item.ts'
 import type { EventIds } from './event-ids.ts'
 import type { PostingsIndex } from './postings-index.ts'
 import type { ReadSide } from './read-side.ts'
@@ -46,8 +45,6 @@ export class ConditionPlaces {
   /** Of the batch's own events, from head + 1 on. */
   readonly #added: Place[] = []
   #written: ReadonlySet<string> | undefined
-  /** Items of which a match was found that stays visible. */
-  readonly #settled = new Set<BatchItem>()
 
   constructor(sources: ConditionSources, batch: Batch) {
     this.#sources = sources
@@ -62,7 +59,21 @@ export class ConditionPlaces {
     return position > this.#batch.head ? this.#added[position - this.#batch.head - 1] : this.#places.get(position)
   }
 
-  /** Those that are not flushed yet. */
+  /** It is known to be visible, and stays so through the batch: a stream that the batch writes may hide more by then. */
+  staysVisible(position: number): boolean {
+    const place = this.#places.get(position)
+    if (place === undefined || !this.#batch.appendsOnly || !isVisible(this.#sources.visibility, position, place)) return false
+    this.#written ??= this.#batch.streams()
+    return !this.#written.has(place.stream.name)
+  }
+
+  /** It is known to be hidden. */
+  isHidden(position: number): boolean {
+    const place = this.#places.get(position)
+    return place !== undefined && !isVisible(this.#sources.visibility, position, place)
+  }
+
+  /** Those that are not flushed yet: of at most `max` postings, newest first. */
   keepRecent(item: BatchItem, max: number): void {
     const { head, cut } = this.#batch
     const after = Math.max(item.after, cut)
@@ -71,35 +82,20 @@ export class ConditionPlaces {
     for (const position of driver === undefined ? descending(head, Math.max(after, head - max)) : driver.newest(after)) {
       if (left-- === 0) return
       if (driver !== undefined && standsInAll(item.lists, driver, position) !== true) continue
-      const { firstPosition, streams, revisions } = this.#sources.tail.holding(position)
-      this.#keep(item, position, { stream: streams[position - firstPosition]!, revision: revisions[position - firstPosition]! })
-      if (this.#settled.has(item)) return
-    }
-  }
-
-  /** Those that are flushed, of each list that may drive. */
-  async load(item: BatchItem, drivers: readonly ConditionList[], scanMax: number): Promise<void> {
-    const { head, cut } = this.#batch
-    if (item.after >= cut) return
-    if (item.lists.length === 0) return this.#loadAll(item, descending(Math.min(cut, head), Math.max(item.after, head - scanMax)))
-    for (const driver of drivers) {
-      const matching: number[] = []
-      let left = Math.floor(scanMax / costOf(item.lists, driver))
-      for (const position of driver.newest(item.after)) {
-        if (left-- === 0) break
-        if (position <= cut && standsInAll(item.lists, driver, position) === true) matching.push(position)
+      if (!this.#places.has(position)) {
+        const { firstPosition, streams, revisions } = this.#sources.tail.holding(position)
+        this.#places.set(position, { stream: streams[position - firstPosition]!, revision: revisions[position - firstPosition]! })
       }
-      await this.#loadAll(item, matching)
+      if (this.staysVisible(position)) return
     }
   }
 
-  /** Newest first. */
-  async #loadAll(item: BatchItem, positions: readonly number[]): Promise<void> {
-    for (let at = 0; at < positions.length && !this.#settled.has(item); at += stepPositions)
-      await this.#loadStep(item, positions.slice(at, at + stepPositions))
+  /** Of flushed positions. */
+  async load(positions: readonly number[]): Promise<void> {
+    for (let at = 0; at < positions.length; at += stepPositions) await this.#loadStep(positions.slice(at, at + stepPositions))
   }
 
-  async #loadStep(item: BatchItem, positions: readonly number[]): Promise<void> {
+  async #loadStep(positions: readonly number[]): Promise<void> {
     const { streams } = this.#sources
     const found = await this.#find(positions)
     const names = await streams.namesOf(new Set(found.map(({ number }) => number)))
@@ -109,7 +105,7 @@ export class ConditionPlaces {
       const name = names.get(number) ?? ''
       const stream = streams.get(name)
       if (stream === undefined) throw new Error(`stream ${number}, ${JSON.stringify(name)}, was loaded and is not there`)
-      this.#keep(item, positions[at]!, { stream, revision })
+      this.#places.set(positions[at]!, { stream, revision })
     }
   }
 
@@ -127,14 +123,6 @@ export class ConditionPlaces {
       return { number: found.index.streamNumbers[event]!, revision: found.index.revisions[event]! }
     })
   }
-
-  #keep(item: BatchItem, position: number, place: Place): void {
-    this.#places.set(position, place)
-    // A stream that the batch writes may hide more by then.
-    if (!this.#batch.appendsOnly || !isVisible(this.#sources.visibility, position, place)) return
-    this.#written ??= this.#batch.streams()
-    if (!this.#written.has(place.stream.name)) this.#settled.add(item)
-  }
 }
 
 export function isVisible(visibility: Visibility, position: number, { stream, revision }: Place): boolean {
@@ -143,6 +131,6 @@ export function isVisible(visibility: Visibility, position: number, { stream, re
 }
 
 /** From `from` down to the one above `after`. */
-function descending(from: number, after: number): readonly number[] {
+export function descending(from: number, after: number): readonly number[] {
   return Array.from({ length: Math.max(0, from - after) }, (_, at) => from - at)
 }

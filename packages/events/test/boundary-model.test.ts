@@ -35,9 +35,11 @@ const item = fc.record({
   types: fc.uniqueArray(fc.constantFrom(...types), { maxLength: 3 }),
   tags: fc.uniqueArray(fc.constantFrom(...tags), { maxLength: 3 }),
 })
+/** Two common tags, the same ones again, or others. */
+const pair = fc.uniqueArray(fc.constantFrom(...tags), { minLength: 2, maxLength: 2 }).map((both) => ({ types: [], tags: both }))
 const condition = fc.record({
   after: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.nat(60)),
-  items: fc.array(item, { minLength: 1, maxLength: 3 }),
+  items: fc.oneof(fc.array(item, { minLength: 1, maxLength: 3 }), fc.array(pair, { minLength: 2, maxLength: 10 })),
 })
 const key = fc.option(fc.constantFrom('k', 'l', 'm', 'n'), { nil: undefined, freq: 4 })
 const plain = fc.record({ writes: fc.tuple(write), key })
@@ -122,7 +124,7 @@ test('and does where lists are long', async () => {
       manyEvents,
       log,
       schedule,
-      fc.constantFrom(70, 200, 600, 4096),
+      fc.constantFrom(8, 30, 70, 200, 600, 4096),
       sizes,
       async (before, given, steps, conditionScanMax, tight) => {
         const pinned = { idWindow: 1000, keysMax: 10, conditionScanMax }

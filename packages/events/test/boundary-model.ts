@@ -150,7 +150,8 @@ export class BoundaryModel {
   #match({ after, items }: NonNullable<ModelAppend['condition']>): number | 'tooBroad' {
     const max = this.#limits.conditionScanMax
     let [scanned, newest] = [0, 0]
-    for (const { types, tags } of items) {
+    for (const [at, { types, tags }] of items.entries()) {
+      if (items.slice(0, at).some((item) => hasSame(item.types, types) && hasSame(item.tags, tags))) continue
       const candidates = this.events.filter(({ position }) => position > after).toReversed()
       const lists = tags.map((tag) => ({ terms: 1, events: candidates.filter((event) => event.tags.includes(tag)) }))
       if (types.length > 0) lists.push({ terms: types.length, events: candidates.filter((event) => types.includes(event.type)) })
@@ -186,4 +187,8 @@ export class BoundaryModel {
     const last = this.#last(stream)
     return Math.min(last + 1, Math.max(below, truncateBefore, last - maxCount + 1))
   }
+}
+
+function hasSame(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((text) => right.includes(text))
 }
