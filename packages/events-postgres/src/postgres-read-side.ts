@@ -9,14 +9,12 @@ import {
   type Flush,
   type KeyRow,
   type PostingsQuestion,
-  type PostingsRange,
   type ReadSide,
   type ReadSideFactory,
   type ReadSideMark,
   type SlotRow,
   type StreamName,
   type StreamRow,
-  type Term,
 } from '@synod/events'
 import type { Slot } from '@synod/log'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -210,11 +208,6 @@ class PostgresReadSide implements ReadSide {
       digest: bytes(digest),
       answer: bytes(answer),
     }))
-  }
-
-  async postings(term: Term, range: PostingsRange): Promise<readonly number[]> {
-    const [found] = await this.postingsOf([{ term, ...range }])
-    return found ?? []
   }
 
   postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {

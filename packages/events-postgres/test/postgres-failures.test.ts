@@ -1,5 +1,6 @@
 import { createServer, connect, type AddressInfo } from 'node:net'
 import { termOf, type Flush, type ReadSide } from '@synod/events'
+import { positionsOf } from '@synod/events/conformance'
 import { postgresReadSide, readSide } from '@synod/events-postgres'
 import { temporaryPostgres, testDatabase } from '@synod/servers'
 import pg from 'pg'
@@ -53,8 +54,8 @@ function cellsOf(n: number): Flush['cells'] {
 
 /** The postings and cells are those of so many flushes, and no others. */
 async function expectFlushes(side: ReadSide, flushes: number): Promise<void> {
-  expect(await side.postings(term, everything)).toEqual(Array.from({ length: flushes * 3 }, (_, at) => at + 1))
-  expect(await side.postings(other, everything)).toHaveLength(flushes * 2)
+  expect(await positionsOf(side, term, everything)).toEqual(Array.from({ length: flushes * 3 }, (_, at) => at + 1))
+  expect(await positionsOf(side, other, everything)).toHaveLength(flushes * 2)
   expect(await side.cells('', '', 10)).toEqual(cellsOf(flushes).filter(({ value }) => flushes > 0 && value !== null))
 }
 
@@ -243,12 +244,12 @@ describe('a Postgres read side', () => {
     const row = `where term = decode('${hex}', 'hex') and last = 6`
     for (const damage of damages) {
       await sql(`update synod_events.postings set ${damage} ${row}`)
-      await expect(side.postings(other, everything)).rejects.toMatchObject({
+      await expect(positionsOf(side, other, everything)).rejects.toMatchObject({
         code: 'damaged',
         message: expect.stringContaining(hex),
       })
       await sql(`update synod_events.postings set first = 4, count = 2, positions = '\\x0102' ${row}`)
-      expect(await side.postings(other, everything)).toHaveLength(6)
+      expect(await positionsOf(side, other, everything)).toHaveLength(6)
     }
   })
 
@@ -257,15 +258,15 @@ describe('a Postgres read side', () => {
     const positions = [1, 2, 130, 2 ** 31, 2 ** 32 + 5, 2 ** 53 - 2]
     const far = termOf('tag', 'far')
     await side.flush({ ...flush(1), postings: [{ term: far, positions }] })
-    expect(await side.postings(far, everything)).toEqual(positions)
-    expect(await side.postings(far, { ...everything, from: 3, to: 2 ** 32, backward: true })).toEqual([2 ** 31, 130])
+    expect(await positionsOf(side, far, everything)).toEqual(positions)
+    expect(await positionsOf(side, far, { ...everything, from: 3, to: 2 ** 32, backward: true })).toEqual([2 ** 31, 130])
     // Reading ten of a common term reads some rows, not all: a damaged row further on is not met.
     for (let n = 2; n <= 200; n++) await side.flush(flush(n))
     await sql(`update synod_events.postings set positions = '' where count = 2 and last between 150 and 200`)
-    expect(await side.postings(other, { ...everything, limit: 10 })).toHaveLength(10)
-    expect(await side.postings(other, { ...everything, limit: 10, backward: true })).toHaveLength(10)
-    expect(await side.postings(other, { ...everything, to: 100 })).toHaveLength(65)
-    await expect(side.postings(other, { ...everything, limit: 150 })).rejects.toMatchObject({ code: 'damaged' })
+    expect(await positionsOf(side, other, { ...everything, limit: 10 })).toHaveLength(10)
+    expect(await positionsOf(side, other, { ...everything, limit: 10, backward: true })).toHaveLength(10)
+    expect(await positionsOf(side, other, { ...everything, to: 100 })).toHaveLength(65)
+    await expect(positionsOf(side, other, { ...everything, limit: 150 })).rejects.toMatchObject({ code: 'damaged' })
   })
 
   test('survives a killed server, at its mark', async () => {

@@ -74,17 +74,14 @@ export interface Postings {
   readonly positions: readonly number[]
 }
 
-export interface PostingsRange {
+export interface PostingsQuestion {
+  readonly term: Term
   /** Inclusive, both. */
   readonly from: number
   readonly to: number
   readonly backward: boolean
   /** Positions wanted: so many, or more, or all that there are. */
   readonly limit: number
-}
-
-export interface PostingsQuestion extends PostingsRange {
-  readonly term: Term
 }
 
 /** A piece of the machine's state that is neither stream nor event, by its key. The last value counts; null: there is none any more. */
@@ -141,9 +138,10 @@ export interface ReadSide {
   slots(from: Slot, to: Slot, limit: number): Promise<readonly SlotRow[]>
   /** Keys above the sequence, ascending, `limit` at most. */
   keys(above: number, limit: number): Promise<readonly KeyRow[]>
-  /** Ascending, or descending when backward: the positions of a term in a range, from its end on, `limit` or more unless there are fewer. */
-  postings(term: Term, range: PostingsRange): Promise<readonly number[]>
-  /** The same for several, 1,024 at most, in one round trip; the answers in their order. Many ask about one position. */
+  /**
+   * Ascending, or descending when backward: the positions of a term in a range, from its end on, `limit` or more unless there are
+   * fewer. Up to 1,024 questions in one round trip, the answers in their order; many ask about one position.
+   */
   postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]>
   /** Those that are there, in any order. */
   cellsNamed(keys: readonly string[]): Promise<readonly Cell[]>

@@ -1,2 +1,2 @@
 export { readSideConformance } from './read-side-conformance.ts'
-export type { ReadSideUnderTest } from './side-under-test.ts'
+export { positionsOf, type ReadSideUnderTest } from './side-under-test.ts'

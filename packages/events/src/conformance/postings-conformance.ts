@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { PostingsRange, ReadSide } from '../read-side.ts'
+import type { PostingsQuestion, ReadSide } from '../read-side.ts'
 import { categoryOf, termOf, type Term } from '../terms.ts'
-import { seeded, type SideUnderTest } from './side-under-test.ts'
+import { positionsOf, seeded, type SideUnderTest } from './side-under-test.ts'
 
 const all = termOf('category', categoryOf('all-1'))
 const rare = termOf('tag', 'rare')
@@ -9,15 +9,15 @@ const everywhere = { from: 1, to: Number.MAX_SAFE_INTEGER }
 
 /** Where the events with a term stand, against the naive answer. */
 export function postingsConformance(use: SideUnderTest): void {
-  function expectAnswer(term: Term, { from, to, backward, limit }: PostingsRange, found: readonly number[]): void {
+  function expectAnswer(term: Term, { from, to, backward, limit }: Omit<PostingsQuestion, 'term'>, found: readonly number[]): void {
     const wanted = (use.samples.postings.get(term) ?? []).filter((position) => position >= from && position <= to)
     if (backward) wanted.reverse()
     expect(found.length).toBeGreaterThanOrEqual(Math.min(limit, wanted.length))
     expect(found).toEqual(wanted.slice(0, found.length))
   }
 
-  async function check(side: ReadSide, term: Term, range: PostingsRange): Promise<void> {
-    expectAnswer(term, range, await side.postings(term, range))
+  async function check(side: ReadSide, term: Term, range: Omit<PostingsQuestion, 'term'>): Promise<void> {
+    expectAnswer(term, range, await positionsOf(side, term, range))
   }
 
   /** Both directions, and limits around what there is. */
@@ -28,9 +28,9 @@ export function postingsConformance(use: SideUnderTest): void {
   }
 
   test('a term that nothing has has no postings', async () => {
-    expect(await use.side.postings(all, { ...everywhere, backward: false, limit: 10 })).toEqual([])
+    expect(await positionsOf(use.side, all, { ...everywhere, backward: false, limit: 10 })).toEqual([])
     await use.flush([[1]])
-    expect(await use.side.postings(termOf('type', 'all'), { ...everywhere, backward: true, limit: 10 })).toEqual([])
+    expect(await positionsOf(use.side, termOf('type', 'all'), { ...everywhere, backward: true, limit: 10 })).toEqual([])
   })
 
   test('postings of a term across flushes, in any range, both ways', async () => {
@@ -101,7 +101,7 @@ export function postingsConformance(use: SideUnderTest): void {
     const successor = await use.reopen()
     await expect(use.flush([[1, 1]])).rejects.toMatchObject({ code: 'fenced' })
     for (const backward of [false, true])
-      expect(await successor.postings(all, { ...everywhere, backward, limit: 10 })).toEqual(backward ? [3, 2, 1] : [1, 2, 3])
+      expect(await positionsOf(successor, all, { ...everywhere, backward, limit: 10 })).toEqual(backward ? [3, 2, 1] : [1, 2, 3])
   })
 
   test('postings and cells beside a flush: all of it or nothing', async () => {
@@ -112,7 +112,7 @@ export function postingsConformance(use: SideUnderTest): void {
     do {
       // The cell first: what is flushed by then has its postings too.
       const [cell] = await use.side.cellsNamed(['cell'])
-      const { length } = await use.side.postings(all, { ...everywhere, backward: false, limit: 512 })
+      const { length } = await positionsOf(use.side, all, { ...everywhere, backward: false, limit: 512 })
       if (length > 1 || cell?.value?.[0] === 2) expect(length).toBeGreaterThanOrEqual(512)
     } while (flushing)
     await running

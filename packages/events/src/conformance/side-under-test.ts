@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect } from 'vitest'
-import type { Flush, ReadSide } from '../read-side.ts'
+import type { Flush, PostingsQuestion, ReadSide } from '../read-side.ts'
+import type { Term } from '../terms.ts'
 import { SampleFlushes, type SampleSlot } from './sample-flush.ts'
 
 /** One empty storage. */
@@ -48,6 +49,13 @@ export class SideUnderTest {
   flush(slots: readonly SampleSlot[], keys = 0, forget = 0, cells: Flush['cells'] = []): Promise<void> {
     return this.side.flush(this.samples.next(slots, keys, forget, cells))
   }
+}
+
+/** The answer to one question alone. */
+export async function positionsOf(side: ReadSide, term: Term, range: Omit<PostingsQuestion, 'term'>): Promise<readonly number[]> {
+  const answers = await side.postingsOf([{ term, ...range }])
+  expect(answers).toHaveLength(1)
+  return answers[0]!
 }
 
 /** A small linear congruential generator, so that a failure repeats. */

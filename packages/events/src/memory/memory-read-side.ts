@@ -7,7 +7,6 @@ import {
   type Flush,
   type KeyRow,
   type PostingsQuestion,
-  type PostingsRange,
   type ReadSide,
   type ReadSideFactory,
   type ReadSideMark,
@@ -168,14 +167,12 @@ class MemoryReadSide implements ReadSide {
     return this.#storage.keys.filter(({ sequence }) => sequence > above).slice(0, limit)
   }
 
-  async postings(term: Term, { from, to, backward, limit }: PostingsRange): Promise<readonly number[]> {
+  async postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
     await this.#turn()
-    const all = (this.#storage.postings.get(term) ?? []).filter((position) => position >= from && position <= to)
-    return backward ? all.toReversed().slice(0, limit) : all.slice(0, limit)
-  }
-
-  postingsOf(questions: readonly PostingsQuestion[]): Promise<readonly (readonly number[])[]> {
-    return Promise.all(questions.map((question) => this.postings(question.term, question)))
+    return questions.map(({ term, from, to, backward, limit }) => {
+      const all = (this.#storage.postings.get(term) ?? []).filter((position) => position >= from && position <= to)
+      return backward ? all.toReversed().slice(0, limit) : all.slice(0, limit)
+    })
   }
 
   async cellsNamed(keys: readonly string[]): Promise<readonly Cell[]> {

@@ -7,7 +7,6 @@ import {
   type Cell,
   type Flush,
   type PostingsQuestion,
-  type PostingsRange,
   type ReadSide,
   type ReadSideMark,
   type SlotRow,
@@ -15,7 +14,6 @@ import {
   type StreamRow,
   type EventRow,
   type KeyRow,
-  type Term,
 } from '@synod/events'
 import { memoryReadSide, memoryReadSideStorage, type MemoryReadSideStorage } from '@synod/events/memory'
 import type { Dice } from './dice.ts'
@@ -161,10 +159,6 @@ class SlowReadSide implements ReadSide {
 
   keys(above: number, limit: number): Promise<readonly KeyRow[]> {
     return this.#read(() => this.#inner.keys(above, limit))
-  }
-
-  postings(term: Term, range: PostingsRange): Promise<readonly number[]> {
-    return this.#read(() => this.#inner.postings(term, range))
   }
 
   slotsAt(positions: readonly number[]): Promise<readonly SlotRow[]> {
