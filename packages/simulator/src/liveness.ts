@@ -76,6 +76,7 @@ function watchGroup({ world, group }: Run, quorum: readonly SimNode[]): { settle
   }
   const watch = async (): Promise<void> => {
     while (!watched.isOver) {
+      // A node that cannot answer is asked again: whether it ever does is what the liveness phase is about.
       const status = await quorum[0]?.serving?.events?.groups.get(group?.group ?? '').catch(() => undefined)
       watched.settled = status?.settled ?? 0
       watched.why = status === undefined ? ', nothing is known of it' : `: ${status.why ?? 'it moves'}`

@@ -2,14 +2,14 @@
  * A client of boundaries: appends to several streams with checks and conditions, and filtered reads. As the other clients it tries
  * an append again, at any node, where ids or a key make that safe, and writes down what it heard.
  */
-import { EventStoreError, type AtomicAppendRequest, type AtomicallyAppended, type QueryOptions } from '@synod/events'
+import { type AtomicAppendRequest, type AtomicallyAppended, type QueryOptions } from '@synod/events'
 import type { AtomicOperation } from '../checkers/atomic-appends.ts'
 import type { QueryOperation } from '../checkers/queries.ts'
 import type { Dice } from '../world/dice.ts'
 import type { SimNode } from '../world/sim-node.ts'
 import { drawCondition, drawExpected, drawFilter, drawLabels, drawWrites } from './boundaries.ts'
 import type { ClientOptions } from './client.ts'
-import { request, type Reply } from './request.ts'
+import { codeOf, isTemporary, request, type Reply } from './request.ts'
 import { retainedStreams } from './retention-client.ts'
 import { seen, simEvent } from './sim-event.ts'
 
@@ -23,7 +23,6 @@ export interface BoundaryClientOptions extends Omit<ClientOptions, 'history'> {
 }
 
 const refusals = ['wrong_expected_revision', 'condition_failed', 'condition_too_broad', 'stream_tombstoned']
-const temporary = ['unavailable', 'busy', 'aborted']
 
 export class BoundaryClient {
   readonly #options: BoundaryClientOptions
@@ -120,9 +119,8 @@ export class BoundaryClient {
     }
     if (reply.kind === 'none') return { kind: 'unknown' }
     const { error } = reply
-    const code = error instanceof EventStoreError ? error.code : ''
-    if (refusals.includes(code)) return { kind: 'refused' }
-    if (!temporary.includes(code)) this.#accuse(`append ${identity} failed: ${String(error)}`)
+    if (refusals.includes(codeOf(error))) return { kind: 'refused' }
+    if (!isTemporary(error)) this.#accuse(`append ${identity} failed: ${String(error)}`)
     return { kind: 'unknown' }
   }
 
@@ -143,8 +141,7 @@ export class BoundaryClient {
     tally.add('queries')
     if (reply.kind === 'none') return
     if (reply.kind === 'error') {
-      const code = reply.error instanceof EventStoreError ? reply.error.code : ''
-      if (!temporary.includes(code)) this.#accuse(`a query failed: ${String(reply.error)}`)
+      if (!isTemporary(reply.error)) this.#accuse(`a query failed: ${String(reply.error)}`)
       return
     }
     tally.add('queries answered')

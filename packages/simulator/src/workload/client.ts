@@ -11,7 +11,7 @@ import type { Tally } from '../world/tally.ts'
 import type { Trace } from '../world/trace.ts'
 import type { World } from '../world/world.ts'
 import { drawRead, type ReadDrawn } from './reads.ts'
-import { request, type Reply } from './request.ts'
+import { isTemporary, request, temporaryCodes, type Reply } from './request.ts'
 import { simEvent } from './sim-event.ts'
 import type { WorkloadPlan } from './workload-plan.ts'
 
@@ -202,9 +202,7 @@ export class Client {
     if (reply.kind === 'none') return { kind: 'unknown' }
     const { error } = reply
     if (error instanceof WrongExpectedRevisionError) return { kind: 'rejected', actual: error.actual === 'noStream' ? -1 : error.actual }
-    const isTemporary =
-      error instanceof EventStoreError && (error.code === 'unavailable' || error.code === 'busy' || error.code === 'aborted')
-    if (!isTemporary) this.#accuse(`append ${identity} failed: ${String(error)}`)
+    if (!isTemporary(error)) this.#accuse(`append ${identity} failed: ${String(error)}`)
     return { kind: 'unknown' }
   }
 
@@ -225,7 +223,7 @@ export class Client {
     const reply = await this.#call(this.#choose(), asked, plan.callMsMax)
     if (reply.kind === 'none') return
     const code = reply.kind === 'error' && reply.error instanceof EventStoreError ? reply.error.code : 'appended'
-    const fits = ['event_id_conflict', 'idempotency_key_reused', 'unavailable', 'busy', 'aborted'].includes(code)
+    const fits = ['event_id_conflict', 'idempotency_key_reused', ...temporaryCodes].includes(code)
     if (!fits) this.#accuse(`a taken ${asked.idempotencyKey ?? 'event id'} was answered with ${code}`)
   }
 
@@ -240,8 +238,7 @@ export class Client {
     }
     const isMissing = reply.kind === 'error' && reply.error instanceof EventStoreError && reply.error.code === 'stream_not_found'
     if (reply.kind === 'error' && !isMissing) {
-      const isTemporary = reply.error instanceof EventStoreError && ['unavailable', 'busy', 'aborted'].includes(reply.error.code)
-      if (!isTemporary) this.#accuse(`${read.text} failed: ${String(reply.error)}`)
+      if (!isTemporary(reply.error)) this.#accuse(`${read.text} failed: ${String(reply.error)}`)
       return false
     }
     tally.add('reads answered')

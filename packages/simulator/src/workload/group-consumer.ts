@@ -10,6 +10,7 @@ import type { Dice } from '../world/dice.ts'
 import type { SimNode } from '../world/sim-node.ts'
 import type { Tally } from '../world/tally.ts'
 import type { World } from '../world/world.ts'
+import { temporaryCodes } from './request.ts'
 import { seen } from './sim-event.ts'
 import { visit, type Visit } from './visit.ts'
 
@@ -52,7 +53,6 @@ export function keyOf({ partitionBy = 'stream' }: GroupDefinition, { stream, tag
 
 export class GroupConsumer {
   readonly #options: GroupConsumerOptions
-  #isOver = false
   #isCareful = false
   #break: () => void = () => {}
 
@@ -67,16 +67,11 @@ export class GroupConsumer {
     this.#break()
   }
 
-  end(): void {
-    this.#isOver = true
-    this.#break()
-  }
-
   async #live(): Promise<void> {
     const { world, dice, nodes } = this.#options
-    while (!this.#isOver) {
+    for (;;) {
       await world.sleep(dice.exponential(this.#isCareful ? 50 : 300))
-      if (!this.#isOver) await this.#connect(dice.pick(nodes()))
+      await this.#connect(dice.pick(nodes()))
     }
   }
 
@@ -86,7 +81,7 @@ export class GroupConsumer {
     if (serving?.events === undefined || !serving.life.isAlive) return
     const { life, events } = serving
     tally.add('group connections')
-    const expected = ['unavailable', 'busy', 'aborted', 'group_not_found']
+    const expected = [...temporaryCodes, 'group_not_found']
     const onOther = (error: unknown): void =>
       this.#options.onViolation({ kind: 'group', message: `${name} at ${life.name}: ${String(error)}` })
     await visit({ world, life, expected, onOther }, (opened) => {

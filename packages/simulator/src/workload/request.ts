@@ -2,7 +2,7 @@
  * A client's request to a node and the answer, over a network that may lose either. A connection to a node that dies
  * breaks; a client that waits too long gives up, and tells the node so, sometimes.
  */
-import type { EventStore } from '@synod/events'
+import { EventStoreError, type EventStore } from '@synod/events'
 import type { Dice } from '../world/dice.ts'
 import type { SimNode } from '../world/sim-node.ts'
 import type { World } from '../world/world.ts'
@@ -23,6 +23,18 @@ export interface RequestOptions {
 }
 
 const wayMsMean = 1
+
+/** What a node may end a request with at any time: nothing follows from it. */
+export const temporaryCodes: readonly string[] = ['unavailable', 'busy', 'aborted']
+
+/** Empty for what is no error of the store. */
+export function codeOf(error: unknown): string {
+  return error instanceof EventStoreError ? error.code : ''
+}
+
+export function isTemporary(error: unknown): boolean {
+  return temporaryCodes.includes(codeOf(error))
+}
 
 export function request<T>(options: RequestOptions, work: (events: EventStore, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
   const { world, dice, node, withinMs, lossRate } = options

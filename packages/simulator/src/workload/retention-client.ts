@@ -8,7 +8,7 @@ import type { RetentionOperation } from '../checkers/retention.ts'
 import type { Dice } from '../world/dice.ts'
 import { drawLabels } from './boundaries.ts'
 import type { ClientOptions } from './client.ts'
-import { request, type Reply } from './request.ts'
+import { codeOf, isTemporary, request, type Reply } from './request.ts'
 import { seen, simEvent } from './sim-event.ts'
 
 export interface RetentionHistory {
@@ -25,7 +25,6 @@ export interface RetentionClientOptions extends Omit<ClientOptions, 'history' | 
 export const retainedStreams: readonly string[] = ['gone-1', 'gone-2', 'gone-3', 'gone-4', 'gone-5']
 
 const refusals = ['wrong_expected_revision', 'stream_not_found', 'stream_tombstoned']
-const temporary = ['unavailable', 'busy', 'aborted']
 
 export class RetentionClient {
   readonly #options: RetentionClientOptions
@@ -153,8 +152,7 @@ export class RetentionClient {
   #told<T>(reply: Reply<T>, what: string): T | undefined {
     if (reply.kind === 'answer') return reply.value
     if (reply.kind === 'none') return undefined
-    const code = reply.error instanceof EventStoreError ? reply.error.code : ''
-    if (!refusals.includes(code) && !temporary.includes(code)) {
+    if (!refusals.includes(codeOf(reply.error)) && !isTemporary(reply.error)) {
       const { name, onViolation } = this.#options
       onViolation({ kind: 'retention', message: `${name}: ${what} failed: ${String(reply.error)}` })
     }

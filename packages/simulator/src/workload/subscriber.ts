@@ -32,7 +32,6 @@ export class Subscriber {
   /** Of the last event that came. */
   #position = 0
   #checkpoint = 0
-  #isOver = false
   #break: () => void = () => {}
   #isSlow = true
 
@@ -56,14 +55,9 @@ export class Subscriber {
     this.#break()
   }
 
-  end(): void {
-    this.#isOver = true
-    this.#break()
-  }
-
   async #live(): Promise<void> {
     const { world, dice, nodes } = this.#options
-    while (!this.#isOver) {
+    for (;;) {
       await world.sleep(dice.exponential(this.#isSlow ? 200 : 50))
       await this.#connect(dice.pick(nodes()))
     }

@@ -1,7 +1,7 @@
 /** A reader's connection to one life of a node. It ends with the life, when the reader leaves, or when there is nothing more to read. */
-import { EventStoreError } from '@synod/events'
 import type { Life } from '../world/life.ts'
 import type { World } from '../world/world.ts'
+import { codeOf } from './request.ts'
 
 export interface Visit {
   /** Aborted when the reader has left. */
@@ -34,7 +34,7 @@ export function visit({ world, life, expected, onOther }: VisitOptions, begin: (
     const read = begin({ signal: aborting.signal, isOpen: () => isOpen, leave })
     world.defer(() => {
       read().then(leave, (error: unknown) => {
-        if (!(error instanceof EventStoreError && expected.includes(error.code))) onOther(error)
+        if (!expected.includes(codeOf(error))) onOther(error)
         leave()
       })
     }, life)
