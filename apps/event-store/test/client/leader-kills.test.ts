@@ -4,8 +4,9 @@
  *   SYNOD_LEADER_KILLS=10 npx -y pnpm@12 test apps/event-store/test/client/leader-kills.test.ts
  */
 import { expect, test } from 'vitest'
-import { connect, type Client } from '@synod/client'
+import { connect, type Client, type SubscriptionMessage } from '@synod/client'
 import { startCluster, type LocalCluster } from '@synod/event-store'
+import { followPositions } from './follow-positions.ts'
 
 const kills = Number(process.env.SYNOD_LEADER_KILLS ?? 2)
 const lanes = 256
@@ -22,7 +23,7 @@ test(`256 appends in flight through ${kills} leader kills`, { timeout: 60_000 + 
   await using client = connect<Written>({ nodes: [cluster.url('n2')] })
   await using other = connect<Written>({ nodes: cluster.urls })
   const load = startLoad(client)
-  const follower = follow(client)
+  const follower = followPositions(client, requireDense)
   const gaps: number[] = []
   for (let kill = 0; kill < kills; kill++) {
     await progress(cluster, load, appendsBetweenKills)
@@ -57,8 +58,7 @@ test(`256 appends in flight through ${kills} leader kills`, { timeout: 60_000 + 
     }
   }
   // The subscription has all of them, in order.
-  const positions = await follower.upTo(last)
-  expect(positions).toBe(Number(last))
+  expect(await follower.upTo(last)).toBe(last)
   const { counters } = client.status()
   expect(counters.appended).toBe(acknowledged.length)
   expect(counters.connectionsLost).toBeGreaterThanOrEqual(kills)
@@ -131,32 +131,12 @@ async function progress(cluster: LocalCluster, load: Load, appends: number): Pro
   await cluster.until(`${appends} appends`, 60_000, () => (load.acknowledged.length >= enough ? true : undefined))
 }
 
-/** Counts positions, and fails at the first that does not follow the one before. */
-function follow(client: Client<Written>): { upTo(last: bigint): Promise<number> } {
-  const controller = new AbortController()
-  let [taken, end] = [0n, -1n]
-  const following = (async () => {
-    for await (const message of client.subscribe({ signal: controller.signal })) {
-      if (message.kind !== 'event') continue
-      if (message.event.position !== taken + 1n) throw new Error(`position ${message.event.position} came after ${taken}`)
-      taken = message.event.position
-      if (taken === end) return
-    }
-  })()
-  following.catch(() => undefined) // told by upTo
-  return {
-    async upTo(last) {
-      end = last
-      const timer = setTimeout(() => controller.abort(new Error(`the subscription stands at ${taken} of ${last}`)), 30_000)
-      if (taken < last) await following
-      clearTimeout(timer)
-      controller.abort()
-      await following.catch((error: unknown) => {
-        if (error !== controller.signal.reason) throw error
-      })
-      return Number(taken)
-    },
-  }
+/** Fails at the first position that does not follow the one before. */
+function requireDense(message: SubscriptionMessage, taken: bigint): bigint {
+  if (message.kind !== 'event') return taken
+  const { position } = message.event
+  if (position !== taken + 1n) throw new Error(`position ${position} came after ${taken}`)
+  return position
 }
 
 function bigintText(_: string, value: unknown): unknown {
