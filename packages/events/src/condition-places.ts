@@ -10,7 +10,7 @@ import { decodeSlotIndex } from './slot-index.ts'
 import type { StreamState } from './stream-state.ts'
 import type { StreamTable } from './stream-table.ts'
 import type { Tail } from './tail.ts'
-import type { Visibility } from './visibility.ts'
+import { isShown, type Visibility } from './visibility.ts'
 
 export interface ConditionSources {
   readonly readSide: ReadSide
@@ -126,8 +126,7 @@ export class ConditionPlaces {
 }
 
 export function isVisible(visibility: Visibility, position: number, { stream, revision }: Place): boolean {
-  const { belowRevision, throughPosition } = visibility.hiddenIn(stream)
-  return revision >= belowRevision && position > throughPosition
+  return isShown(visibility.hiddenIn(stream), revision, position)
 }
 
 /** From `from` down to the one above `after`. */

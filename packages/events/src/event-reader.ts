@@ -16,6 +16,7 @@ import { FilteredPositions } from './filtered-positions.ts'
 import { ReadSideError, slotsAtMax, type SlotRow } from './read-side.ts'
 import { decodeSlotIndex, type SlotIndex } from './slot-index.ts'
 import type { StreamState } from './stream-state.ts'
+import { isShown } from './visibility.ts'
 
 export interface Page {
   /** Inclusive, and not empty. */
@@ -188,10 +189,7 @@ export class EventReader {
     if (visibility.hidesNothing || found.length === 0) return found
     const hidden = await visibility.hiddenInNamed(new Set(found.map(({ stream }) => stream)))
     if (hidden.size === 0) return found
-    return found.filter(({ stream, revision, position }) => {
-      const { belowRevision = 0, throughPosition = 0 } = hidden.get(stream) ?? {}
-      return revision >= belowRevision && position > throughPosition
-    })
+    return found.filter(({ stream, revision, position }) => isShown(hidden.get(stream), revision, position))
   }
 
   /** What was found in the order of the page and up to `next`, cut to the page's limit and bytes, with payloads. */

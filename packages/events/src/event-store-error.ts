@@ -77,3 +77,8 @@ export class ConditionFailedError extends EventStoreError {
     this.violations = [{ kind: 'condition', position }]
   }
 }
+
+/** For whoever reads or changes a stream that was deleted for ever. */
+export function tombstoned(stream: string): EventStoreError {
+  return new EventStoreError('stream_tombstoned', `stream ${JSON.stringify(stream)} was deleted for ever: use another name`)
+}

@@ -9,7 +9,7 @@ import type { EventLimits } from './event-limits.ts'
 import type { EventMachine } from './event-machine.ts'
 import type { EventReader, ScanPage } from './event-reader.ts'
 import type { QueryOptions, QueryPage, ReadOptions, RecordedEvent, StreamInfo, StreamInfoOptions } from './event-store.ts'
-import { EventStoreError } from './event-store-error.ts'
+import { EventStoreError, tombstoned } from './event-store-error.ts'
 import { linearize } from './linearize.ts'
 import { ReadSideError } from './read-side.ts'
 import type { StoreProposing } from './store-proposing.ts'
@@ -103,8 +103,7 @@ export class StoreReads {
   async #stream(stream: string): Promise<StreamState> {
     const { streams, visibility } = this.#machine.index
     const state = await streams.find(stream)
-    if (state !== undefined && visibility.isTombstoned(state))
-      throw new EventStoreError('stream_tombstoned', `stream ${JSON.stringify(stream)} was deleted for ever: use another name`)
+    if (state !== undefined && visibility.isTombstoned(state)) throw tombstoned(stream)
     if (state === undefined || visibility.lastRevision(state) < 0)
       throw new EventStoreError('stream_not_found', `there is no stream ${JSON.stringify(stream)}`)
     return state

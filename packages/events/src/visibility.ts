@@ -12,6 +12,11 @@ export interface Hidden {
   readonly throughPosition: number
 }
 
+/** The one rule; undefined hides nothing. */
+export function isShown(hidden: Hidden | undefined, revision: number, position: number): boolean {
+  return hidden === undefined || (revision >= hidden.belowRevision && position > hidden.throughPosition)
+}
+
 export interface Visibility {
   /** No stream hides anything: the quick way out. */
   readonly hidesNothing: boolean

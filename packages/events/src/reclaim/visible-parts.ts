@@ -3,7 +3,7 @@ import type { KeptSlot, Slot } from '@synod/log'
 import type { EventIndex } from '../event-machine.ts'
 import type { SlotRow } from '../read-side.ts'
 import { decodeSlotIndex, type SlotIndex } from '../slot-index.ts'
-import type { Hidden } from '../visibility.ts'
+import { isShown, type Hidden } from '../visibility.ts'
 
 /** Rows of slots that are looked at in one step. */
 const stepRows = 32
@@ -60,9 +60,8 @@ function partsOfSlot(
   const parts: { offset: number; length: number }[] = []
   sum.events += count
   for (let event = 0; event < count; event++) {
-    const { belowRevision = 0, throughPosition = 0 } = hidden.get(streamNumbers[event] ?? 0) ?? {}
     const [offset = 0, length = 0] = [offsets[event], lengths[event]]
-    if ((revisions[event] ?? 0) < belowRevision || firstPosition + event <= throughPosition) {
+    if (!isShown(hidden.get(streamNumbers[event] ?? 0), revisions[event] ?? 0, firstPosition + event)) {
       sum.hiddenBytes += length
       continue
     }

@@ -5,7 +5,7 @@ import { kindVersion } from '../command-kinds.ts'
 import type { EventLimits } from '../event-limits.ts'
 import type { EventMachine } from '../event-machine.ts'
 import type { Consistency, Expected } from '../event-store.ts'
-import { EventStoreError, WrongExpectedRevisionError } from '../event-store-error.ts'
+import { EventStoreError, tombstoned, WrongExpectedRevisionError } from '../event-store-error.ts'
 import { linearize } from '../linearize.ts'
 import type { StoreProposing } from '../store-proposing.ts'
 import { readFailure } from '../store-reads.ts'
@@ -100,7 +100,7 @@ function refusal(verdict: Exclude<RetentionVerdict, Changed>, command: Retention
     case 'streamNotFound':
       return new EventStoreError('stream_not_found', `there is no stream ${name}: there is nothing to delete`)
     case 'streamTombstoned':
-      return new EventStoreError('stream_tombstoned', `stream ${name} was deleted for ever: use another name`)
+      return tombstoned(command.stream)
     case 'ticked':
       return new Error('a change of retention was answered as a tick')
   }

@@ -139,8 +139,9 @@ export const faultsOfRetention: readonly PlantedFault[] = [
     patches: [
       {
         file: `${folder}/src/reclaim/visible-parts.ts`,
-        find: '(revisions[event] ?? 0) < belowRevision || firstPosition',
-        replace: '(revisions[event] ?? 0) <= belowRevision || firstPosition',
+        find: 'isShown(hidden.get(streamNumbers[event] ?? 0), revisions[event] ?? 0, firstPosition',
+        replace:
+          'isShown(hidden.get(streamNumbers[event] ?? 0) ?? { belowRevision: 0, throughPosition: 0 }, (revisions[event] ?? 0) - 1, firstPosition',
       },
     ],
     killers: [...seeds, { by: 'test', folder, file: 'reclaiming.test.ts', test: 'of a log of which nine tenths are hidden' }],
